@@ -1,0 +1,3 @@
+"""Backtest, paper-trade and trade CME futures with one strategy class."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,76 @@
+"""Every exception that pxresearch raises on purpose.
+
+::
+
+    PxError
+    ├── UsageError            the call or the command line is wrong          (exit code 2)
+    │   ├── StrategyError     a strategy class is wrong or raised
+    │   └── UnknownName       a name that is not in a table; carries the nearest ones
+    └── DataError             what was read cannot be used                   (exit code 1)
+        ├── AmbiguousInput    the file can be read in two ways; an option settles it
+        ├── OffGridPrice      a price that is not a whole number of ticks
+        ├── CatalogError      the catalogue holds nothing, or something else, for the request
+        └── CalendarError     an instant that the session table does not cover
+
+A refusal by the risk manager is an expected answer, so it is a value, never an exception.
+
+I/O: none
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class PxError(Exception):
+    """Base of all deliberate errors; its text says what was received, allowed and what to do."""
+
+
+class UsageError(PxError):
+    """The call or the command line is wrong; nothing was done."""
+
+
+class StrategyError(UsageError):
+    """A strategy class is not valid, cannot be compiled, or raised while it ran."""
+
+
+class UnknownName(UsageError):
+    """A name that no table holds.
+
+    Parameters
+    ----------
+    what
+        The kind of thing that was named, for example ``"product"``.
+    name
+        The name as received.
+    allowed
+        The names that exist.
+    """
+
+    def __init__(self, what: str, name: str, allowed: Iterable[str]) -> None:
+        self.what, self.name, self.allowed = what, name, sorted(allowed)
+        near = difflib.get_close_matches(name, self.allowed, n=3, cutoff=0.5)
+        hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
+        listed = ", ".join(self.allowed[:60])
+        super().__init__(f"unknown {what} {name!r}.{hint} Known: {listed}.")
+
+
+class DataError(PxError):
+    """What was read cannot be used; the catalogue is as it was before."""
+
+
+class AmbiguousInput(DataError):
+    """The input can be read in more than one way; the text names the option that settles it."""
+
+
+class OffGridPrice(DataError):
+    """A price that is not a whole number of ticks; prices are never rounded silently."""
+
+
+class CatalogError(DataError):
+    """The catalogue holds nothing, or something else, for the request."""
+
+
+class CalendarError(DataError):
+    """An instant that the session table does not cover."""

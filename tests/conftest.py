@@ -1,0 +1,37 @@
+"""Shared fixtures: the real-data folder, hypothesis profiles, the invariants on every run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("default", deadline=None, print_blob=True)
+settings.load_profile("default")
+
+REAL = Path(__file__).resolve().parents[2] / "shared" / "data"
+REFERENCE = REAL.parent / "reference"
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of real exchange data; skip without it, fail when PXRESEARCH_REQUIRE_DATA is set."""
+    if REAL.is_dir():
+        return REAL
+    reason = f"real exchange data is not on this machine (looked in {REAL})"
+    if os.environ.get("PXRESEARCH_REQUIRE_DATA"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def reference() -> Path:
+    """Folder of the reference tables; the same rule as real_data."""
+    if REFERENCE.is_dir():
+        return REFERENCE
+    reason = f"the reference tables are not on this machine (looked in {REFERENCE})"
+    if os.environ.get("PXRESEARCH_REQUIRE_DATA"):
+        pytest.fail(reason)
+    pytest.skip(reason)
