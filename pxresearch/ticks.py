@@ -1,0 +1,544 @@
+"""Market data in the form that the engine and a notebook read: `load` and `ticks`.
+
+Units: times are int64 ns UTC, prices are int32 ticks in `Block`s and floats in `Ticks.frame`.
+Order is (ts, seq) always: a third and more of the rows repeat the stamp of the row before.
+
+I/O: `load` and what it returns read the catalogue's files; `Ticks.blocks` reads one session ahead
+in a background thread.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import date
+from html import escape
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from pxresearch.catalog import Catalog, Part
+from pxresearch.errors import AmbiguousInput, CatalogError, DataError, UsageError
+from pxresearch.instruments import Contract
+from pxresearch.instruments import contract as read_code
+from pxresearch.validation import (
+    KINDS,
+    PRICES,
+    SCHEMAS,
+    refuse_backward,
+    session_date,
+    time_column,
+    to_ticks,
+    utc,
+)
+
+NO_BID = -(2**31)
+"""Stands for a missing bid in `Quotes.bid`: lower than any price."""
+NO_ASK = 2**31 - 1
+"""Stands for a missing ask in `Quotes.ask`: higher than any price."""
+
+I8 = npt.NDArray[np.int64]
+I4 = npt.NDArray[np.int32]
+I1 = npt.NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class Quotes:
+    """Top of book, ascending in (ts, seq); prices in ticks, `NO_BID` and `NO_ASK` when empty."""
+
+    ts: I8
+    bid: I4
+    ask: I4
+    bid_sz: I4 | None = None
+    ask_sz: I4 | None = None
+    seq: I8 | None = None
+
+
+@dataclass(frozen=True)
+class Trades:
+    """Prints, ascending in (ts, seq); side +1 buyer, -1 seller was the aggressor, 0 unknown."""
+
+    ts: I8
+    px: I4
+    size: I4
+    side: I1
+    seq: I8 | None = None
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Bars, ascending in time; `ts` is the close: the instant at which a bar may be known."""
+
+    ts_open: I8
+    ts: I8
+    o: I4
+    h: I4
+    l: I4  # noqa: E741 - the four letters of a bar
+    c: I4
+    volume: I8
+
+
+@dataclass(frozen=True)
+class Block:
+    """All data of one trading session."""
+
+    session: date
+    quotes: Quotes | None = None
+    trades: Trades | None = None
+    bars: Bars | None = None
+
+
+class Chunk(Protocol):
+    """Rows of one kind in one session, in order of time."""
+
+    @property
+    def rows(self) -> int: ...  # noqa: D102
+    @property
+    def first(self) -> int: ...  # noqa: D102
+    @property
+    def last(self) -> int: ...  # noqa: D102
+    @property
+    def source(self) -> str: ...  # noqa: D102
+    def frame(self, columns: Sequence[str] | None = None) -> pl.DataFrame: ...  # noqa: D102
+    def lazy(self) -> pl.LazyFrame: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class _Memory:
+    """A chunk that the caller's arrays back."""
+
+    rows: int
+    first: int
+    last: int
+    data: pl.DataFrame
+    source: str = "memory"
+
+    def frame(self, columns: Sequence[str] | None = None) -> pl.DataFrame:
+        return self.data.select(columns) if columns else self.data
+
+    def lazy(self) -> pl.LazyFrame:
+        return self.data.lazy()
+
+
+Days = Mapping[date, Mapping[str, Sequence[Chunk]]]
+
+
+class Ticks:
+    """Market data of one contract: lazy, immutable, and read again on every pass.
+
+    Made by :func:`load` or :func:`ticks`.
+
+    Attributes
+    ----------
+    contract
+        The contract, with its instrument.
+    kinds
+        Which of quotes, trades and bars there are.
+    bar_spec
+        Length of the bars, for example ``"1m"``; None without bars.
+    """
+
+    def __init__(self, contract: Contract, days: Days, bar_spec: str | None = None) -> None:
+        self.contract = contract
+        self._days = dict(sorted(days.items()))
+        held = {kind for chunks in self._days.values() for kind in chunks}
+        self.kinds = tuple(kind for kind in KINDS if kind in held)
+        self.bar_spec = bar_spec if "bars" in self.kinds else None
+
+    @property
+    def sessions(self) -> tuple[date, ...]:
+        """Trading sessions, ascending."""
+        return tuple(self._days)
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Number of rows by kind."""
+        return {kind: sum(c.rows for c in self._chunks(kind)) for kind in self.kinds}
+
+    @property
+    def first(self) -> int:
+        """Time of the first row, ns UTC."""
+        return min(c.first for kind in self.kinds for c in self._chunks(kind))
+
+    @property
+    def last(self) -> int:
+        """Time of the last row, ns UTC (for bars, the last opening)."""
+        return max(c.last for kind in self.kinds for c in self._chunks(kind))
+
+    @property
+    def source(self) -> str:
+        """Where the data came from; ``synthetic`` for the demonstration data."""
+        return ", ".join(sorted({c.source for kind in self.kinds for c in self._chunks(kind)}))
+
+    def _chunks(self, kind: str) -> list[Chunk]:
+        return [c for chunks in self._days.values() for c in chunks.get(kind, ())]
+
+    def only(self, *kinds: str) -> Ticks:
+        """Return the same data with some kinds only.
+
+        Raises
+        ------
+        DataError
+            A kind is not there.
+        """
+        for kind in kinds:
+            self._has(kind)
+        days = {
+            day: {kind: chunks[kind] for kind in kinds if kind in chunks}
+            for day, chunks in self._days.items()
+        }
+        return Ticks(self.contract, {d: c for d, c in days.items() if c}, self.bar_spec)
+
+    def blocks(self, *, sizes: bool = True) -> Iterator[Block]:
+        """Yield one trading session at a time, in order; the next one is read meanwhile.
+
+        Parameters
+        ----------
+        sizes
+            False reads only times and prices of the quotes, at about twice the speed.
+
+        Yields
+        ------
+        Block
+            With C-contiguous, writable arrays of its own.
+        """
+        days = list(self._days)
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="pxresearch-read") as pool:
+            ahead = pool.submit(self._read, days[0], sizes) if days else None
+            for following in [*days[1:], None]:
+                if ahead is None:
+                    return
+                block = ahead.result()
+                ahead = pool.submit(self._read, following, sizes) if following else None
+                yield block
+
+    def _read(self, day: date, sizes: bool) -> Block:
+        chunks = self._days[day]
+        return Block(
+            day,
+            quotes=_quotes(chunks["quotes"], sizes) if "quotes" in chunks else None,
+            trades=_trades(chunks["trades"]) if "trades" in chunks else None,
+            bars=_bars(chunks["bars"]) if "bars" in chunks else None,
+        )
+
+    def scan(self, kind: str) -> pl.LazyFrame:
+        """Return the rows as stored (int32 ticks), unread, with a column `session`."""
+        self._has(kind)
+        return pl.concat(
+            [
+                chunk.lazy().with_columns(pl.lit(day).alias("session"))
+                for day, chunks in self._days.items()
+                for chunk in chunks.get(kind, ())
+            ]
+        )
+
+    def frame(self, kind: str | None = None) -> pl.DataFrame:
+        """Return a frame to read and plot: times with zone UTC, prices as floats.
+
+        Parameters
+        ----------
+        kind
+            quotes, trades or bars; may be left out when there is only one.
+
+        Raises
+        ------
+        UsageError
+            `kind` is left out and there are several.
+        DataError
+            The kind is not there.
+        """
+        if kind is None:
+            if len(self.kinds) != 1:
+                raise UsageError(f"say which of {', '.join(self.kinds)}: frame('{self.kinds[0]}')")
+            kind = self.kinds[0]
+        product = self.contract.instrument
+        prices = pl.col(*PRICES[kind]) * product.tick_num / product.tick_den
+        names = {
+            "trades": ("ts", "px", "size", "side"),
+            "quotes": ("ts", "bid_px", "ask_px", "bid_sz", "ask_sz"),
+            "bars": ("ts_open", "ts_close", "o", "h", "l", "c", "volume"),
+        }[kind]
+        human = {"px": "price", "bid_px": "bid", "ask_px": "ask", "bid_sz": "bid_size",
+                 "ask_sz": "ask_size", "o": "open", "h": "high", "l": "low",
+                 "c": "close"}  # fmt: skip
+        lazy = self.scan(kind).with_columns(prices).select("session", *names)
+        return lazy.rename(human, strict=False).collect()
+
+    def _has(self, kind: str) -> None:
+        if kind not in self.kinds:
+            raise DataError(
+                f"{self.contract.code} has no {kind!r} here; it has {', '.join(self.kinds)}"
+            )
+
+    def __len__(self) -> int:
+        return sum(self.rows.values())
+
+    def __repr__(self) -> str:
+        days = self.sessions
+        if not days:
+            return f"Ticks({self.contract.code}, empty)"
+        span = f"{days[0]}" if len(days) == 1 else f"{days[0]} to {days[-1]}"
+        counts = ", ".join(
+            f"{n:,} {kind}{f' of {self.bar_spec}' if kind == 'bars' else ''}"
+            for kind, n in self.rows.items()
+        )
+        made = "SYNTHETIC, " if "synthetic" in self.source else ""
+        plural = "" if len(days) == 1 else "s"
+        return (
+            f"Ticks({self.contract.code}, {made}{len(days)} trading day{plural} {span}: {counts}; "
+            f"{utc(self.first)} to {utc(self.last)})"
+        )
+
+    def _repr_html_(self) -> str:
+        return f"<code>{escape(repr(self))}</code>"
+
+
+def _gather(chunks: Sequence[Chunk], columns: Sequence[str]) -> pl.DataFrame:
+    frames = [chunk.frame(columns) for chunk in chunks]
+    return frames[0] if len(frames) == 1 else pl.concat(frames)
+
+
+def _array(frame: pl.DataFrame, name: str, empty: int | None = None) -> Any:
+    """Contiguous array of one column. Writable: numba compiles anew for read-only arrays."""
+    series = frame[name].to_physical()
+    if empty is not None and series.null_count():
+        series = series.fill_null(empty)
+    return series.to_numpy(writable=True)
+
+
+def _quotes(chunks: Sequence[Chunk], sizes: bool) -> Quotes:
+    names = ["ts", "bid_px", "ask_px"] + (["bid_sz", "ask_sz", "seq"] if sizes else [])
+    frame = _gather(chunks, names)
+    top = (
+        _array(frame, "ts"),
+        _array(frame, "bid_px", NO_BID),
+        _array(frame, "ask_px", NO_ASK),
+    )
+    if not sizes:
+        return Quotes(*top)
+    bid_sz, ask_sz = (
+        None if frame[n].null_count() == len(frame) else _array(frame, n, 0)
+        for n in ("bid_sz", "ask_sz")
+    )
+    return Quotes(*top, bid_sz, ask_sz, _array(frame, "seq"))
+
+
+def _trades(chunks: Sequence[Chunk]) -> Trades:
+    names = ("ts", "px", "size", "side", "seq")
+    frame = _gather(chunks, names)
+    return Trades(*(_array(frame, name) for name in names))
+
+
+def _bars(chunks: Sequence[Chunk]) -> Bars:
+    names = ("ts_open", "ts_close", "o", "h", "l", "c", "volume")
+    frame = _gather(chunks, names)
+    return Bars(*(_array(frame, name) for name in names))
+
+
+def load(
+    contract: str,
+    start: str | date | None = None,
+    end: str | date | None = None,
+    *,
+    catalog: str | os.PathLike[str] | Catalog = "data",
+    kinds: Sequence[str] | None = None,
+    bars: str | None = None,
+) -> Ticks:
+    """Open market data of a contract from the catalogue; nothing but footers is read yet.
+
+    Parameters
+    ----------
+    contract
+        Code with a two-digit year such as ``"ESU13"``; a one-digit year needs `start`.
+    start, end
+        First and last trading day, inclusive. Without `end` it is the one day `start`; without
+        both it is everything.
+    catalog
+        Folder of the catalogue.
+    kinds
+        Which of quotes, trades and bars. Left out: quotes and trades; or bars, if there is nothing
+        else or `bars` is given.
+    bars
+        Length of the bars, for example ``"1m"``; needed when several are held.
+
+    Raises
+    ------
+    CatalogError
+        Nothing is held for the request; the text lists what is.
+    UsageError
+        A date or a kind cannot be read.
+
+    Examples
+    --------
+    >>> load("ESU13", "2013-09-03")  # doctest: +SKIP
+    """
+    store = catalog if isinstance(catalog, Catalog) else Catalog(catalog)
+    low, high = _day(start), _day(end)
+    if low and not high:
+        high = low
+    named = read_code(contract, on=low)
+    parts = [
+        p
+        for p in store.parts(named.code)
+        if (low is None or p.session >= low) and (high is None or p.session <= high)
+    ]
+    chosen = _choose(parts, kinds, bars, named.code)
+    if not chosen:
+        wish = f"{named.code} {start or ''}{f' to {end}' if end else ''}".strip()
+        kind = f" ({', '.join(kinds)})" if kinds else f" (bars {bars})" if bars else ""
+        raise CatalogError(f"nothing is held for {wish}{kind}. {store.holds()}")
+    days: dict[date, dict[str, list[Part]]] = {}
+    for part in sorted(chosen, key=lambda p: p.first):
+        days.setdefault(part.session, {}).setdefault(part.kind, []).append(part)
+    return Ticks(named, days, next((p.spec for p in chosen if p.spec), None))
+
+
+def _day(text: str | date | None) -> date | None:
+    if text is None or isinstance(text, date):
+        return text
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is not a day; write it as '2013-09-03'") from None
+
+
+def _choose(
+    parts: Sequence[Part], kinds: Sequence[str] | None, bars: str | None, code: str
+) -> list[Part]:
+    for kind in kinds or ():
+        if kind not in KINDS:
+            raise UsageError(f"unknown kind {kind!r}; allowed: {', '.join(KINDS)}")
+    if kinds is None:
+        live = {p.kind for p in parts} - {"bars"}
+        kinds = ("bars",) if bars or not live else tuple(live)
+    chosen = [p for p in parts if p.kind in kinds and (not p.spec or bars in (None, p.spec))]
+    specs = sorted({p.spec for p in chosen if p.spec})
+    if len(specs) > 1:
+        raise AmbiguousInput(
+            f"{code} has bars of {', '.join(specs)}; choose with bars='{specs[0]}'"
+        )
+    return chosen
+
+
+_NAMES = {
+    "bid": "bid_px", "ask": "ask_px", "bid_size": "bid_sz", "ask_size": "ask_sz", "price": "px",
+    "open": "o", "high": "h", "low": "l", "close": "c",
+}  # fmt: skip
+_DEFAULTS = {"size": 1, "side": 0, "flags": 0, "bid_sz": None, "ask_sz": None, "n_trades": None,
+             "volume": 0, "ts_event": None}  # fmt: skip
+
+
+def ticks(
+    contract: str | Contract,
+    *,
+    quotes: Mapping[str, Any] | pl.DataFrame | None = None,
+    trades: Mapping[str, Any] | pl.DataFrame | None = None,
+    bars: Mapping[str, Any] | pl.DataFrame | None = None,
+) -> Ticks:
+    """Wrap arrays of your own, after the same checks as an import.
+
+    Parameters
+    ----------
+    contract
+        Code with a two-digit year, or a contract.
+    quotes
+        Columns ts, bid, ask and optionally bid_size, ask_size, seq. Null prices are empty sides.
+    trades
+        Columns ts, price and optionally size (default 1), side, seq.
+    bars
+        Columns ts_open, ts_close, open, high, low, close and optionally volume.
+
+    Times are int64 ns UTC or datetimes with a zone; prices are floats, or int32 ticks.
+
+    Raises
+    ------
+    DataError
+        A column is missing, a price is not a number, or time runs backward.
+    OffGridPrice
+        A price is not a whole number of ticks.
+
+    Examples
+    --------
+    >>> day = ticks("ESU13", trades={"ts": [0, 1], "price": [1640.25, 1640.5]})
+    >>> day.rows
+    {'trades': 2}
+    """
+    named = contract if isinstance(contract, Contract) else read_code(contract)
+    days: dict[date, dict[str, list[Chunk]]] = {}
+    spec = None
+    for kind, given in (("quotes", quotes), ("trades", trades), ("bars", bars)):
+        if given is None:
+            continue
+        frame = _canonical(named, kind, given)
+        if kind == "bars" and len(frame):
+            length = (frame["ts_close"] - frame["ts_open"]).to_physical().min()
+            spec = bar_spec(int(length))  # type: ignore[arg-type]
+        column = time_column(kind)
+        for key, rows in frame.partition_by("session", as_dict=True, maintain_order=True).items():
+            ts = rows[column].to_physical()
+            chunk = _Memory(len(rows), int(ts[0]), int(ts[-1]), rows.drop("session"))
+            days.setdefault(key[0], {})[kind] = [chunk]
+    if not days:
+        raise DataError(f"{named.code}: no rows were given; pass quotes=, trades= or bars=")
+    return Ticks(named, days, spec)
+
+
+def bar_spec(length_ns: int) -> str:
+    """Name of a bar length: ``30s``, ``1m``, ``4h``, ``1d``."""
+    for unit, name in ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")):
+        count, rest = divmod(length_ns, unit * 10**9)
+        if count and not rest:
+            return f"{count}{name}"
+    raise DataError(f"bars of {length_ns} ns: the length must be whole seconds")
+
+
+def _canonical(named: Contract, kind: str, given: Mapping[str, Any] | pl.DataFrame) -> pl.DataFrame:
+    table = given if isinstance(given, pl.DataFrame) else pl.DataFrame(dict(given))
+    frame = table.rename(_NAMES, strict=False)
+    if kind == "bars" and "ts" in frame.columns and "ts_close" not in frame.columns:
+        frame = frame.rename({"ts": "ts_close"})
+    schema = SCHEMAS[kind]
+    columns = []
+    for name, dtype in schema.items():
+        if name in frame.columns:
+            series = frame[name]
+        elif name == "seq":
+            series = pl.int_range(len(frame), eager=True)
+        elif name in _DEFAULTS:
+            series = pl.repeat(_DEFAULTS[name], len(frame), eager=True, dtype=dtype)
+        else:
+            raise DataError(
+                f"{kind} of {named.code}: column {name!r} is missing; received "
+                f"{', '.join(frame.columns)}"
+            )
+        columns.append(_column(series, name, dtype, kind, named))
+    result = pl.DataFrame(columns)
+    refuse_backward(result[time_column(kind)].to_physical().to_numpy(), f"{kind} of {named.code}")
+    order = [time_column(kind), *(["seq"] if "seq" in schema else [])]
+    return result.sort(order, maintain_order=True).with_columns(
+        session_date(pl.col(time_column(kind)))
+    )
+
+
+def _column(
+    series: pl.Series, name: str, dtype: pl.DataType, kind: str, named: Contract
+) -> pl.Series:
+    if name in PRICES[kind]:
+        whole = series.dtype.is_integer()
+        series = to_ticks(series.cast(pl.Int32) if whole else series, named.instrument)
+    elif isinstance(series.dtype, pl.Datetime) and series.dtype.time_zone is None:
+        raise AmbiguousInput(
+            f"column {name!r} has no time zone; use .dt.replace_time_zone('UTC') or the zone that "
+            "wrote it"
+        )
+    elif isinstance(series.dtype, pl.Datetime):
+        series = series.dt.convert_time_zone("UTC")
+    if series.null_count() and name not in ("bid_px", "ask_px", "bid_sz", "ask_sz", "ts_event",
+                                            "n_trades"):  # fmt: skip
+        row = series.is_null().arg_true()[0]
+        raise DataError(f"{kind} of {named.code}: {name} is missing in row {row}")
+    return series.cast(dtype).alias(name)
