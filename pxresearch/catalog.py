@@ -320,10 +320,12 @@ def _write_file(path: Path, frame: pl.DataFrame, batch: Batch, facts: Mapping[st
     table = frame.to_arrow().cast(_arrow_schema(batch.kind)).replace_schema_metadata(meta)
     plain = [n for n in table.column_names if n in ("ts", "ts_event", "seq", "ts_open", "ts_close")]
     hot = {"ts", "bid_px", "ask_px", "px"}
+    codec = {n: "NONE" if n in hot else "LZ4" for n in table.column_names}
+    coded = [n for n in table.column_names if n not in plain]
     pq.write_table(
         table, path, row_group_size=ROW_GROUP, data_page_size=1 << 20,
-        compression={n: "NONE" if n in hot else "LZ4" for n in table.column_names},
-        use_dictionary=[n for n in table.column_names if n not in plain],
+        compression=codec,  # pyright: ignore[reportArgumentType]
+        use_dictionary=coded,  # pyright: ignore[reportArgumentType]
         column_encoding={n: "DELTA_BINARY_PACKED" if n == "seq" else "PLAIN" for n in plain},
     )  # fmt: skip
 

@@ -11,16 +11,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from html import escape
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from pxresearch.block import NO_ASK, NO_BID, Bars, Block, Chunk, Quotes, Trades, read_block
 from pxresearch.catalog import Catalog, Part
 from pxresearch.errors import AmbiguousInput, CatalogError, DataError, UsageError
 from pxresearch.instruments import Contract
@@ -35,76 +34,6 @@ from pxresearch.validation import (
     to_ticks,
     utc,
 )
-
-NO_BID = -(2**31)
-"""Stands for a missing bid in `Quotes.bid`: lower than any price."""
-NO_ASK = 2**31 - 1
-"""Stands for a missing ask in `Quotes.ask`: higher than any price."""
-
-I8 = npt.NDArray[np.int64]
-I4 = npt.NDArray[np.int32]
-I1 = npt.NDArray[np.int8]
-
-
-@dataclass(frozen=True)
-class Quotes:
-    """Top of book, ascending in (ts, seq); prices in ticks, `NO_BID` and `NO_ASK` when empty."""
-
-    ts: I8
-    bid: I4
-    ask: I4
-    bid_sz: I4 | None = None
-    ask_sz: I4 | None = None
-    seq: I8 | None = None
-
-
-@dataclass(frozen=True)
-class Trades:
-    """Prints, ascending in (ts, seq); side +1 buyer, -1 seller was the aggressor, 0 unknown."""
-
-    ts: I8
-    px: I4
-    size: I4
-    side: I1
-    seq: I8 | None = None
-
-
-@dataclass(frozen=True)
-class Bars:
-    """Bars, ascending in time; `ts` is the close: the instant at which a bar may be known."""
-
-    ts_open: I8
-    ts: I8
-    o: I4
-    h: I4
-    l: I4  # noqa: E741 - the four letters of a bar
-    c: I4
-    volume: I8
-
-
-@dataclass(frozen=True)
-class Block:
-    """All data of one trading session."""
-
-    session: date
-    quotes: Quotes | None = None
-    trades: Trades | None = None
-    bars: Bars | None = None
-
-
-class Chunk(Protocol):
-    """Rows of one kind in one session, in order of time."""
-
-    @property
-    def rows(self) -> int: ...  # noqa: D102
-    @property
-    def first(self) -> int: ...  # noqa: D102
-    @property
-    def last(self) -> int: ...  # noqa: D102
-    @property
-    def source(self) -> str: ...  # noqa: D102
-    def frame(self, columns: Sequence[str] | None = None) -> pl.DataFrame: ...  # noqa: D102
-    def lazy(self) -> pl.LazyFrame: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -208,22 +137,16 @@ class Ticks:
         """
         days = list(self._days)
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="pxresearch-read") as pool:
-            ahead = pool.submit(self._read, days[0], sizes) if days else None
+            ahead = self._submit(pool, days[0], sizes) if days else None
             for following in [*days[1:], None]:
                 if ahead is None:
                     return
                 block = ahead.result()
-                ahead = pool.submit(self._read, following, sizes) if following else None
+                ahead = self._submit(pool, following, sizes) if following else None
                 yield block
 
-    def _read(self, day: date, sizes: bool) -> Block:
-        chunks = self._days[day]
-        return Block(
-            day,
-            quotes=_quotes(chunks["quotes"], sizes) if "quotes" in chunks else None,
-            trades=_trades(chunks["trades"]) if "trades" in chunks else None,
-            bars=_bars(chunks["bars"]) if "bars" in chunks else None,
-        )
+    def _submit(self, pool: ThreadPoolExecutor, day: date, sizes: bool) -> Future[Block]:
+        return pool.submit(read_block, day, self._days[day], sizes=sizes)
 
     def scan(self, kind: str) -> pl.LazyFrame:
         """Return the rows as stored (int32 ticks), unread, with a column `session`."""
@@ -295,48 +218,6 @@ class Ticks:
 
     def _repr_html_(self) -> str:
         return f"<code>{escape(repr(self))}</code>"
-
-
-def _gather(chunks: Sequence[Chunk], columns: Sequence[str]) -> pl.DataFrame:
-    frames = [chunk.frame(columns) for chunk in chunks]
-    return frames[0] if len(frames) == 1 else pl.concat(frames)
-
-
-def _array(frame: pl.DataFrame, name: str, empty: int | None = None) -> Any:
-    """Contiguous array of one column. Writable: numba compiles anew for read-only arrays."""
-    series = frame[name].to_physical()
-    if empty is not None and series.null_count():
-        series = series.fill_null(empty)
-    return series.to_numpy(writable=True)
-
-
-def _quotes(chunks: Sequence[Chunk], sizes: bool) -> Quotes:
-    names = ["ts", "bid_px", "ask_px"] + (["bid_sz", "ask_sz", "seq"] if sizes else [])
-    frame = _gather(chunks, names)
-    top = (
-        _array(frame, "ts"),
-        _array(frame, "bid_px", NO_BID),
-        _array(frame, "ask_px", NO_ASK),
-    )
-    if not sizes:
-        return Quotes(*top)
-    bid_sz, ask_sz = (
-        None if frame[n].null_count() == len(frame) else _array(frame, n, 0)
-        for n in ("bid_sz", "ask_sz")
-    )
-    return Quotes(*top, bid_sz, ask_sz, _array(frame, "seq"))
-
-
-def _trades(chunks: Sequence[Chunk]) -> Trades:
-    names = ("ts", "px", "size", "side", "seq")
-    frame = _gather(chunks, names)
-    return Trades(*(_array(frame, name) for name in names))
-
-
-def _bars(chunks: Sequence[Chunk]) -> Bars:
-    names = ("ts_open", "ts_close", "o", "h", "l", "c", "volume")
-    frame = _gather(chunks, names)
-    return Bars(*(_array(frame, name) for name in names))
 
 
 def load(
@@ -542,3 +423,6 @@ def _column(
         row = series.is_null().arg_true()[0]
         raise DataError(f"{kind} of {named.code}: {name} is missing in row {row}")
     return series.cast(dtype).alias(name)
+
+
+__all__ = ["NO_ASK", "NO_BID", "Bars", "Block", "Quotes", "Ticks", "Trades", "load", "ticks"]
