@@ -466,16 +466,16 @@ def _validate_together(rules: Programme) -> None:
 
 def _at_least(rules: Programme, least: int, names: Iterable[str], *, optional: bool) -> None:
     for key in names:
-        value = getattr(rules, key)
+        value: Any = getattr(rules, key)
         if value is None and optional:
             continue
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             money = key.endswith("_micros")
             shown = _usd(value) if money and isinstance(value, int) else repr(value)
-            if key == "max_size_tenths":
-                shown = str(Decimal(value) / 10)
-            need = "0 or more" if least == 0 else "above 0"
             kind = "an amount in USD" if money else "a whole number"
+            if key == "max_size_tenths":
+                shown, kind = str(Decimal(str(value)) / 10), "a number of minis"
+            need = "0 or more" if least == 0 else "above 0"
             off = "; None switches the rule off" if optional else ""
             name = "max_minis" if key == "max_size_tenths" else key.removesuffix("_micros")
             raise UsageError(f"{name}={shown} must be {kind}, {need}{off}")
