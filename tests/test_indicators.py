@@ -440,6 +440,14 @@ def test_rsi_of_a_market_that_does_not_move_is_zero() -> None:
     assert (run_plain("rsi", {"close": np.full(50, 0.1)})[14:] == 0.0).all()
 
 
+def test_adx_stays_where_it_is_while_nothing_moves() -> None:
+    state = LAYOUTS["Adx"].cell()
+    rows = [(2.0, 1.0, 2.0), (4.0, 2.0, 3.0), (4.0, 2.0, 3.0), (3.0, 3.0, 3.0), (3.0, 3.0, 3.0)]
+    found = [FUNCTIONS["adx"](state, *row, 1) for row in rows]
+    still = (100.0, 0.0, 0.0)
+    assert_array_equal(found, [(math.nan,) * 3, (100.0, 100.0, 0.0), still, still, still])
+
+
 # ---------------------------------------------------------------- vwap and opening range by hand
 
 
