@@ -269,6 +269,9 @@ def test_consistency_without_a_target_or_share():
     assert rules.target_met(4_000 * USD, 2_200 * USD)
     assert not rules.target_met(4_000 * USD, 2_200 * USD + 1)
     assert not rules.target_met(3_000 * USD - 1, 100 * USD)
+    assert rules.consistency_target(2_000 * USD) == Decimal("3636.36")
+    half = programme("combine-50k", consistency="0.5")
+    assert half.consistency_target(2_000_002_500) == Decimal("4000.01")  # half a cent goes up
     free = programme("combine-50k", consistency=None)
     assert free.target_met(3_000 * USD, 3_000 * USD)
     assert free.consistency_target(9_000 * USD) == 3_000
