@@ -109,12 +109,12 @@ def backtest(
     request = _Request(strategy, tuple(contract or ()), days, account, tuple(set_ or ()), bars)
     with quiet_stdout(json):
         result = _run(request, catalog, compiled=not uncompiled, hidden=json)
-        saved = [] if out is None else [str(path) for path in result.save(out)]
+        saved = {} if out is None else {k: str(path) for k, path in result.save(out).items()}
     if json:
         say_json({**result.to_json(), "saved": saved})
         return
     say(str(result))
-    for path in saved:
+    for path in saved.values():
         say(f"saved {path}")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -31,8 +32,8 @@ def say(text: str) -> None:
 
 
 def say_json(value: Mapping[str, Any]) -> None:
-    """Print one JSON object on one line, in ASCII."""
-    typer.echo(json.dumps(value, default=str))
+    """Print one JSON object on one line, in ASCII; what is not a finite number becomes null."""
+    typer.echo(json.dumps(_finite(value), default=str, allow_nan=False))
 
 
 @contextlib.contextmanager
@@ -69,7 +70,7 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = Non
 
 @contextlib.contextmanager
 def progress_bar(title: str, *, hidden: bool = False) -> Iterator[Callable[..., None]]:
-    """Yield ``update(done, total)`` or ``update(stage, done, total)``; a bar on a stderr terminal."""
+    """Yield ``update(done, total)`` or ``update(stage, done, total)``; a bar if stderr is a tty."""
     if hidden or not sys.stderr.isatty():
         yield lambda *news: None
         return
@@ -86,6 +87,14 @@ def progress_bar(title: str, *, hidden: bool = False) -> Iterator[Callable[..., 
             bar.update(task, description=text, completed=float(done), total=float(total))
 
         yield update
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _cell(value: Any) -> str:

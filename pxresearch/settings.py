@@ -138,19 +138,16 @@ def load_settings(
     _known("setting", table, _TOP, where)
     parameters = _parameters(_section(table, "parameters", where), types, where)
     parameters.update(parse_set(text, types) for text in sets)
-    account = account or _text(table, "account", where)
-    if not account:
+    chosen = account or _text(table, "account", where)
+    listed = _texts(table, "contracts", where)
+    changes = _changes(_section(table, "account_changes", where), where)
+    fills = _fills(_section(table, "fills", where), where)
+    if not chosen:
         raise UsageError(
             f"no account chosen: {where} has no `account` and --account was not given. "
             "Choose the rules to trade under, for example --account combine-50k"
         )
-    return Settings(
-        account=account,
-        contracts=tuple(contracts) or _texts(table, "contracts", where),
-        parameters=parameters,
-        account_changes=_changes(_section(table, "account_changes", where), where),
-        fills=_fills(_section(table, "fills", where), where),
-    )
+    return Settings(chosen, tuple(contracts) or listed, parameters, changes, fills)
 
 
 def parse_set(text: str, types: Mapping[str, type]) -> tuple[str, Value]:
