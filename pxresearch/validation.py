@@ -197,7 +197,8 @@ class Series:
         ts = frame[time_column(kind)].to_physical().to_numpy()
         diffs = np.diff(ts)
         days = frame.select(session_date(pl.col(time_column(kind))))["session"]
-        gaps = _gaps(ts, days, 0 if kind == "bars" else GAP_NS, spec)
+        gaps = _gaps(ts, days)
+        quiet = GAP_NS if kind != "bars" else max(GAP_NS, 2 * _length(frame))
         low, high = _range(frame, kind, contract.instrument)
         flags = frame["flags"].to_numpy()
         book = _book_counts(frame) if kind == "quotes" else (0, 0, 0)
@@ -211,7 +212,7 @@ class Series:
             one_sided=book[2], outside=int((flags & OUTSIDE > 0).sum()),
             snapshot=int((flags & SNAPSHOT > 0).sum()),
             largest_gap_s=max((g.seconds for g in gaps), default=0.0),
-            gaps=tuple(g for g in gaps if g.to_ns - g.from_ns > GAP_NS)[:20],
+            gaps=tuple(g for g in gaps if g.to_ns - g.from_ns > quiet)[:20],
             sessions=tuple(days.unique(maintain_order=True).to_list()),
         )  # fmt: skip
 
@@ -231,18 +232,23 @@ class Series:
                 (self.one_sided, "with an empty side"),
                 (self.outside, "outside the session"),
                 (self.snapshot, "of a snapshot"),
-                (len(self.gaps), "silences over 5 minutes"),
+                (len(self.gaps), "long silences"),
             )
             if count
         ]
         noted = f"\n    {', '.join(oddities)}" if oddities else ""
         return (
             f"  {name}: {self.rows:,} rows, {span}, {prices}{volume}, {len(self.sessions)} "
-            f"sessions, largest gap {self.largest_gap_s:g} s{noted}"
+            f"session{'' if len(self.sessions) == 1 else 's'}, largest gap {self.largest_gap_s:g} s{noted}"
         )
 
 
-def _gaps(ts: np.ndarray, days: pl.Series, floor: int, spec: str | None) -> list[Gap]:
+def _length(bars: pl.DataFrame) -> int:
+    first = bars.select(pl.col("ts_close") - pl.col("ts_open")).to_series()
+    return int(first.to_physical()[0])
+
+
+def _gaps(ts: np.ndarray, days: pl.Series) -> list[Gap]:
     """Longest silences between rows of the same session, longest first."""
     diffs = np.diff(ts)
     same = (days[1:] == days[:-1]).to_numpy() if len(ts) > 1 else np.zeros(0, bool)
