@@ -237,9 +237,10 @@ class Series:
             if count
         ]
         noted = f"\n    {', '.join(oddities)}" if oddities else ""
+        days = f"{len(self.sessions)} session{'' if len(self.sessions) == 1 else 's'}"
         return (
-            f"  {name}: {self.rows:,} rows, {span}, {prices}{volume}, {len(self.sessions)} "
-            f"session{'' if len(self.sessions) == 1 else 's'}, largest gap {self.largest_gap_s:g} s{noted}"
+            f"  {name}: {self.rows:,} rows, {span}, {prices}{volume}, {days}, "
+            f"largest gap {self.largest_gap_s:g} s{noted}"
         )
 
 
