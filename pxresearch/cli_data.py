@@ -105,7 +105,8 @@ def show(
     code = read_code(contract).code
     store = Catalog(catalog)
     report = store.check(code)
-    held = [row for row in store.coverage().to_dicts() if row["contract"] == code]
+    files = store.coverage()
+    held = _dicts(files.filter(files["contract"] == code))
     heads = _heads(store, code, held, rows)
     if json:
         say_json({"contract": code, "coverage": held, "report": report.to_dict(), "rows": heads})
@@ -165,5 +166,14 @@ def _heads(store: Any, code: str, held: Sequence[dict[str, Any]], count: int) ->
         name = f"{row['kind']} {row['spec'] or ''}".strip()
         if count and name not in heads:
             day = load(code, row["session"], catalog=store, kinds=(row["kind"],), bars=row["spec"])
-            heads[name] = day.frame(row["kind"]).head(count).to_dicts()
+            heads[name] = _dicts(day.frame(row["kind"]).head(count))
     return heads
+
+
+def _dicts(frame: Any) -> list[dict[str, Any]]:
+    """Rows as plain values; times as text, because Python's datetime would lose nanoseconds."""
+    import polars.selectors as cs
+
+    days = cs.date().dt.to_string("iso")
+    times = cs.datetime().dt.strftime("%Y-%m-%dT%H:%M:%S%.9fZ")
+    return frame.with_columns(days, times).to_dicts()
