@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from pxresearch.core.records import MICROS
-from pxresearch.metrics import day_changes
+from pxresearch.metrics import breaches, day_changes
 from pxresearch.report import day_chart, summary
 from pxresearch.report.day_chart import AMBER, GREY, INK, LOSS, PALE, WIN
 from pxresearch.sessions import CHICAGO, session
@@ -143,17 +143,18 @@ def draw_equity(ax: Axes, run: Run) -> None:
                     label="drawdown")  # fmt: skip
     ax.plot(x, equity, color=WIN, linewidth=1.3, drawstyle="steps-post", label="equity")
     low, high = float(equity.min()), float(equity.max())
-    reach = max(high - low, 1.0) * _LIMIT_SHARE
+    reach = (high - low) * _LIMIT_SHARE or np.inf
     for label, color, style, levels in _limits(run):
         lines = np.append(levels, levels[-1])
         if high - lines.min() > reach:
-            label = f"{label} {lines[-1]:,.0f} (below the picture)"
+            label = f"{label} {lines[-1]:,.0f} ↓"  # below the picture
             ax.plot([], [], color=color, linestyle=style, linewidth=1.2, label=label)
             continue
         low = min(low, lines.min())
         edges = _day_edges(run) / _DAY_NS
         ax.step(edges, lines, where="post", color=color, linestyle=style, linewidth=1.2,
                 label=label)  # fmt: skip
+    _mark_breaches(ax, run, ts, equity)
     pad = 0.06 * (high - low) or 10.0
     ax.set_ylim(low - pad, high + pad)
     ax.margins(x=0.01)
@@ -179,6 +180,15 @@ def equity_curve(run: Run) -> tuple[np.ndarray, np.ndarray]:
         kept |= {a + int(value[a:b].argmin()), a + int(value[a:b].argmax())}
     at = np.array(sorted(kept))
     return ts[at], value[at]
+
+
+def _mark_breaches(ax: Axes, run: Run, ts: np.ndarray, equity: np.ndarray) -> None:
+    """Put a cross where a loss limit was touched."""
+    touched = np.array([row["ts"] for row in breaches(run.log("risk"))], np.int64)
+    if len(touched):
+        at = np.clip(np.searchsorted(ts, touched, side="right") - 1, 0, len(ts) - 1)
+        ax.scatter(touched / _DAY_NS, equity[at], 60, color=LOSS, marker="X", zorder=5,
+                   edgecolors="white", label="limit touched")  # fmt: skip
 
 
 def _limits(run: Run) -> list[tuple[str, str, Any, np.ndarray]]:
@@ -211,7 +221,8 @@ def _date_axis(ax: Axes, run: Run) -> None:
     if length <= 1.5:
         day_chart.clock_axis(ax)
         return
-    ax.xaxis.set_major_locator(AutoDateLocator(tz=CHICAGO, minticks=4, maxticks=9))
+    most = 6 if length < 3 else 9
+    ax.xaxis.set_major_locator(AutoDateLocator(tz=CHICAGO, minticks=3, maxticks=most))
     text = "%d %b %H:%M" if length < 3 else "%d %b" if length < 200 else "%b %Y"
     ax.xaxis.set_major_formatter(DateFormatter(text, tz=CHICAGO))
 
@@ -235,7 +246,9 @@ def draw_days(ax: Axes, run: Run) -> None:
     limit = run.programme.daily_loss_limit_micros
     if limit is not None and len(pnl) and -pnl.min() * 3 >= limit / MICROS:
         ax.axhline(-limit / MICROS, color=AMBER, linewidth=1.2, linestyle=(0, (5, 2)))
-    _money_axis(ax.yaxis, float(np.ptp(pnl)) if len(pnl) else 0.0)
+    if not pnl.any():
+        ax.set_ylim(-100, 100)
+    _money_axis(ax.yaxis, float(np.ptp(ax.get_ylim())))
     ax.grid(visible=False, axis="x")
     every = max(-(-len(pnl) // 5), 1)
     shown = range(0, len(pnl), every)
@@ -272,7 +285,7 @@ def draw_distribution(ax: Axes, run: Run) -> None:
 def draw_excursions(ax: Axes, run: Run) -> None:
     """Draw each trade's worst against its best open result."""
     trades = run.log("trades")
-    ax.set_title("Excursions while open, USD", loc="left")
+    ax.set_title("MAE and MFE, USD", loc="left")
     if not len(trades):
         _nothing(ax)
         return
@@ -314,7 +327,9 @@ def draw_table(ax: Axes, result: Result) -> None:
     ax.set_ylim(len(rows), 0)
     for k, (name, value) in enumerate(rows):
         ax.text(0.06, k + 0.5, name, va="center", color=GREY)
-        ax.text(1.0, k + 0.5, value, va="center", ha="right", color=INK)
+        touched = name.startswith("Room") and value.startswith("-")
+        color = LOSS if touched else INK
+        ax.text(1.0, k + 0.5, value, va="center", ha="right", color=color)
         ax.axhline(k + 1, xmin=0.06, color=PALE, linewidth=0.6)
 
 

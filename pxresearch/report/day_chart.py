@@ -37,6 +37,7 @@ INK, GREY, PALE = "#222222", "#777777", "#D9D9D9"
 
 _DAY_NS = 86_400_000_000_000
 _CANDLES = 160  # up to this many bars each is drawn on its own
+_CROWD = 150  # with more trades than this, brackets are left out and markers small
 _POINTS = 2_000  # ticks are gathered to about this many bars
 
 
@@ -92,7 +93,8 @@ def draw(ax: Axes, run: Run, choice: Choice, between: tuple[str, str] | None = N
     points = (trades["entry_price"], trades["exit_price"])
     entry, leave = (_points(p, contract) for p in points)
     _set_range(ax, path, view, np.concatenate([entry, leave]))
-    _draw_brackets(ax, run, choice, view)
+    if len(trades) <= _CROWD:
+        _draw_brackets(ax, run, choice, view)
     _draw_trades(ax, trades, entry, leave)
     ax.set_xlim(*(ts / _DAY_NS for ts in view))
     clock_axis(ax)
@@ -100,11 +102,16 @@ def draw(ax: Axes, run: Run, choice: Choice, between: tuple[str, str] | None = N
         -int(Decimal(str(contract.instrument.tick_size)).normalize().as_tuple().exponent), 0
     )
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.{digits}f}"))
-    plural = "" if len(trades) == 1 else "s"
-    title = f"{contract.code}  {choice.day:%a %d %b %Y}  {len(trades):,} trade{plural}"
-    ax.set_title(title, loc="left")
+    ax.set_title(_title(run, choice, len(trades)), loc="left")
     if ax.get_legend_handles_labels()[1]:
         ax.legend(loc="lower right", bbox_to_anchor=(1.005, 0.99), ncols=9, borderaxespad=0.2)
+
+
+def _title(run: Run, choice: Choice, shown: int) -> str:
+    rows = run.log("trades")
+    others = int((trading_days(rows["exit_ts"]) == np.datetime64(choice.day)).sum()) - shown
+    text = f"{run.contracts[choice.index].code}  {choice.day:%a %d %b %Y}  {shown:,} trade"
+    return text + ("" if shown == 1 else "s") + (f", {others:,} in others" if others else "")
 
 
 def clock_axis(ax: Axes) -> None:
@@ -272,16 +279,16 @@ def _draw_brackets(ax: Axes, run: Run, choice: Choice, view: tuple[int, int]) ->
 
 def _draw_trades(ax: Axes, trades: np.ndarray, entry: np.ndarray, leave: np.ndarray) -> None:
     """Entries by side, exits and connecting lines by outcome."""
-    net, crowded = trades["gross"] - trades["cost"], len(trades) > 150
-    size, alpha = (14, 0.6) if crowded else (46, 0.95)
+    net, crowded = trades["gross"] - trades["cost"], len(trades) > _CROWD
+    size, alpha = (9, 0.45) if crowded else (46, 0.95)
     x, until = trades["entry_ts"] / _DAY_NS, trades["exit_ts"] / _DAY_NS
     start, end = np.column_stack([x, entry]), np.column_stack([until, leave])
     color = np.where(net > 0, WIN, LOSS)
-    for label, mask, line in (("win", net > 0, "-"), ("loss", net <= 0, "-")):
+    for label, mask in (("win", net > 0), ("loss", net <= 0)):
         if mask.any():
             parts = list(np.stack([start, end], axis=1)[mask])
-            lines = LineCollection(parts, colors=color[mask][0], linestyles=line, label=label)
-            lines.set(linewidth=0.8 if crowded else 1.6, alpha=alpha)
+            lines = LineCollection(parts, colors=color[mask][0], label=label)
+            lines.set(linewidth=0.6 if crowded else 1.6, alpha=alpha)
             ax.add_collection(lines)
     for label, side, marker, shade in (("long", 1, "^", LONG), ("short", -1, "v", SHORT)):
         mask = trades["side"] == side
@@ -290,4 +297,4 @@ def _draw_trades(ax: Axes, trades: np.ndarray, entry: np.ndarray, leave: np.ndar
                        alpha=alpha, edgecolors="white", linewidths=0.5, zorder=4)  # fmt: skip
     if len(trades):
         ax.scatter(until, leave, size * 0.7, color="white", marker="o", label="exit", alpha=alpha,
-                   edgecolors=color, linewidths=1.3, zorder=5)  # fmt: skip
+                   edgecolors=color, linewidths=0.7 if crowded else 1.3, zorder=5)  # fmt: skip
