@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pxresearch.errors import UnknownName, UsageError
+from pxresearch.programmes import programme
 from pxresearch.settings import (
     Fills,
     Settings,
@@ -172,3 +173,12 @@ def test_a_strategy_is_a_path_a_class_or_a_name(tmp_path: Path) -> None:
         find_strategy("mien", [tmp_path])
     with pytest.raises(UsageError, match="no strategy file"):
         find_strategy(str(tmp_path / "other.py"))
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/cli.md"])
+def test_the_settings_in_the_docs_are_valid(page: str, tmp_path: Path) -> None:
+    """What a reader copies is accepted, account changes included."""
+    text = (Path(__file__).resolve().parents[1] / page).read_text(encoding="utf-8")
+    shown = text.split("```toml\n")[1].split("```")[0]
+    found = settings(tmp_path, shown)
+    assert programme(found.account, **found.account_changes).daily_loss_limit_micros == 800_000_000
