@@ -148,7 +148,7 @@ class _Request:
 
 def _run(request: _Request, catalog: Path, *, compiled: bool, hidden: bool) -> Any:
     """Build the backtest that was asked for and run it."""
-    from pxresearch.settings import find_strategy, load_settings, parameter_types
+    from pxresearch.settings import find_strategy, load_settings
 
     path, name = find_strategy(request.strategy)
     from pxresearch.backtest import backtest as run
@@ -158,7 +158,7 @@ def _run(request: _Request, catalog: Path, *, compiled: bool, hidden: bool) -> A
 
     cls = load_strategy(f"{path}:{name}" if name else str(path))
     settings = load_settings(
-        path.with_suffix(".toml"), parameter_types(cls),
+        path.with_suffix(".toml"), cls._parameters,
         account=request.account, contracts=request.contracts, sets=request.sets,
     )  # fmt: skip
     if not settings.contracts:

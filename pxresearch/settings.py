@@ -26,7 +26,6 @@ I/O: reads one TOML file and looks for strategy files when asked to.
 
 from __future__ import annotations
 
-import inspect
 import math
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -122,7 +121,7 @@ def load_settings(
     toml
         The settings file; a missing one is an empty one.
     types
-        Type of each strategy parameter, from `parameter_types`.
+        Type of each strategy parameter.
     account, contracts, sets
         Flags; they win over the file. `sets` holds ``"name=value"`` texts.
 
@@ -167,18 +166,6 @@ def parse_set(text: str, types: Mapping[str, type]) -> tuple[str, Value]:
         return name, _typed(value, kind, name, "--set")
     except ValueError:
         raise UsageError(f"--set {name}: received {raw!r}, allowed is {_allowed(kind)}") from None
-
-
-def parameter_types(cls: type) -> dict[str, type]:
-    """Type of each parameter of a strategy class: its annotated int, float and bool attributes."""
-    kinds = {"int": int, "float": float, "bool": bool}
-    found: dict[str, type] = {}
-    for base in reversed(cls.__mro__):
-        for name, note in inspect.get_annotations(base).items():
-            kind = kinds.get(note if isinstance(note, str) else getattr(note, "__name__", ""))
-            if kind is not None and not name.startswith("_"):
-                found[name] = kind
-    return found
 
 
 def find_strategy(spec: str, folders: Iterable[Path] | None = None) -> tuple[Path, str | None]:

@@ -13,7 +13,6 @@ from pxresearch.settings import (
     Settings,
     find_strategy,
     load_settings,
-    parameter_types,
     parse_set,
 )
 
@@ -145,20 +144,6 @@ def test_set_proposes_the_nearest_parameter() -> None:
     """A misspelt parameter is told with the right one."""
     with pytest.raises(UnknownName, match="Did you mean 'fast'"):
         parse_set("fsat=1", TYPES)
-
-
-def test_parameters_are_the_annotated_numbers_of_the_class() -> None:
-    """Inherited ones count; texts and private names do not."""
-
-    class Base:
-        fast: int = 1
-        bars: str = "1m"
-
-    class Child(Base):
-        share: float = 0.5
-        _hidden: int = 0
-
-    assert parameter_types(Child) == {"fast": int, "share": float}
 
 
 def test_a_strategy_is_a_path_a_class_or_a_name(tmp_path: Path) -> None:
