@@ -104,7 +104,7 @@ def backtest(
         bool, typer.Option("--uncompiled", help="Run in plain Python: slow, for a debugger.")
     ] = False,
 ) -> None:
-    """Replay a strategy over stored market data and report what it did."""
+    """Replay a strategy over stored data and report."""
     days = _day("--from", from_), _day("--to", to)
     request = _Request(strategy, tuple(contract or ()), days, account, tuple(set_ or ()), bars)
     with quiet_stdout(json):
@@ -123,7 +123,7 @@ def bench(
     quick: Annotated[bool, typer.Option("--quick", help="A few seconds, less exact.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Measure the speed of this machine: the replay against a bare loop."""
+    """Measure the replay speed of this machine."""
     from pxresearch.bench import format_bench, run_bench
 
     with quiet_stdout(json):
