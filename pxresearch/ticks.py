@@ -300,7 +300,7 @@ def _choose(
     specs = sorted({p.spec for p in chosen if p.spec})
     if len(specs) > 1:
         raise AmbiguousInput(
-            f"{code} has bars of {', '.join(specs)}; choose with bars='{specs[0]}'"
+            f"{code} has bars of {', '.join(specs)}; choose one with bars='{specs[0]}'"
         )
     return chosen
 
