@@ -239,7 +239,7 @@ def sharpe(daily: Sequence[int]) -> float | None:
         return None
     # An exact variance is exactly zero when all days are equal; a float one may not be.
     mean = Fraction(sum(daily), len(daily))
-    variance = sum((x - mean) ** 2 for x in daily) / (len(daily) - 1)
+    variance = Fraction(sum((x - mean) ** 2 for x in daily)) / (len(daily) - 1)
     return _annual(mean, variance)
 
 
@@ -359,5 +359,5 @@ def _mean_usd(values: Sequence[int]) -> float | None:
     return sum(values) / (len(values) * MICROS) if values else None
 
 
-def _annual(mean: Fraction, variance: Fraction | int) -> float | None:
+def _annual(mean: Fraction, variance: Fraction) -> float | None:
     return float(mean) / math.sqrt(variance) * math.sqrt(DAYS_A_YEAR) if variance else None

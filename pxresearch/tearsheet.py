@@ -34,7 +34,7 @@ _DAY_NS = 86_400_000_000_000
 _POINTS = 4_000  # an equity curve is thinned to about this many
 _LIMIT_SHARE = 5  # limits are drawn while they stretch the axis no more than this many times
 
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "font.size": 9.5,
     "axes.titlesize": 10.5,
     "axes.titleweight": "bold",
@@ -293,10 +293,13 @@ def draw_excursions(ax: Axes, run: Run) -> None:
     size, alpha = (6, 0.35) if len(trades) > 500 else (22, 0.75)
     for label, mask, color in (("loss", net <= 0, LOSS), ("win", net > 0, WIN)):
         x, y = -trades["mae"][mask] / MICROS, trades["mfe"][mask] / MICROS
+        if not len(x):
+            continue
         ax.scatter(x, y, size, color=color, alpha=alpha, label=label, linewidths=0)
     ax.set_xlabel("against us (MAE)")
     ax.set_ylabel("for us (MFE)")
-    ax.margins(0.08)
+    ends = [float(abs(trades[name]).max()) / MICROS or 1.0 for name in ("mae", "mfe")]
+    ax.set(xlim=(-0.04 * ends[0], 1.08 * ends[0]), ylim=(-0.04 * ends[1], 1.12 * ends[1]))
     for axis in (ax.xaxis, ax.yaxis):
         _money_axis(axis, 100)
         axis.set_major_locator(MaxNLocator(nbins=5))

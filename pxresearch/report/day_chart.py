@@ -104,7 +104,8 @@ def draw(ax: Axes, run: Run, choice: Choice, between: tuple[str, str] | None = N
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.{digits}f}"))
     ax.set_title(_title(run, choice, len(trades)), loc="left")
     if ax.get_legend_handles_labels()[1]:
-        ax.legend(loc="lower right", bbox_to_anchor=(1.005, 0.99), ncols=9, borderaxespad=0.2)
+        ax.legend(loc="lower right", bbox_to_anchor=(1.005, 0.99), ncols=9, borderaxespad=0.2,
+                  markerscale=2 if len(trades) > _CROWD else 1)  # fmt: skip
 
 
 def _title(run: Run, choice: Choice, shown: int) -> str:
@@ -274,7 +275,7 @@ def _draw_brackets(ax: Axes, run: Run, choice: Choice, view: tuple[int, int]) ->
         ended = np.where(rows["ended"] > 0, np.minimum(rows["ended"], view[1]), view[1])
         alpha = 0.75 if len(rows) < 100 else 0.25
         ax.hlines(y, rows["active_from"] / _DAY_NS, ended / _DAY_NS, label=label, colors=color,
-                  linewidth=0.9, linestyles=[dashes], alpha=alpha)  # fmt: skip
+                  linewidth=0.9, linestyles=dashes, alpha=alpha)  # fmt: skip
 
 
 def _draw_trades(ax: Axes, trades: np.ndarray, entry: np.ndarray, leave: np.ndarray) -> None:
@@ -296,5 +297,6 @@ def _draw_trades(ax: Axes, trades: np.ndarray, entry: np.ndarray, leave: np.ndar
             ax.scatter(x[mask], entry[mask], size, color=shade, marker=marker, label=label,
                        alpha=alpha, edgecolors="white", linewidths=0.5, zorder=4)  # fmt: skip
     if len(trades):
-        ax.scatter(until, leave, size * 0.7, color="white", marker="o", label="exit", alpha=alpha,
-                   edgecolors=color, linewidths=0.7 if crowded else 1.3, zorder=5)  # fmt: skip
+        ax.scatter(until, leave, size * 0.7, color="white", marker="o", label="exit",
+                   edgecolors=list(color), linewidths=0.7 if crowded else 1.3, alpha=alpha,
+                   zorder=5)  # fmt: skip
