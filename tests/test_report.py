@@ -323,6 +323,14 @@ def test_prices_come_from_the_data_when_the_strategy_has_no_bars():
     assert np.nanmax(line) == 1_659.875
 
 
+def test_a_part_of_a_day_fills_the_picture():
+    """Between two times the price axis spans what is in view, not the day."""
+    run = random_run(1)
+    whole, part = Result(run).plot_day(), Result(run).plot_day(between=("08:00", "10:30"))
+    spans = [np.ptp(figure.axes[0].get_ylim()) for figure in (whole, part)]
+    assert spans[1] < spans[0] / 2
+
+
 def test_a_day_outside_the_run_is_refused(result):
     """The message says which days there are."""
     from pxresearch.errors import UsageError

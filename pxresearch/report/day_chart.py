@@ -92,7 +92,11 @@ def draw(ax: Axes, run: Run, choice: Choice, between: tuple[str, str] | None = N
     _draw_price(ax, path, view)
     points = (trades["entry_price"], trades["exit_price"])
     entry, leave = (_points(p, contract) for p in points)
-    _set_range(ax, path, view, np.concatenate([entry, leave]))
+    shown = [
+        price[(ts >= view[0]) & (ts <= view[1])]
+        for ts, price in ((trades["entry_ts"], entry), (trades["exit_ts"], leave))
+    ]
+    _set_range(ax, path, view, np.concatenate(shown))
     if len(trades) <= _CROWD:
         _draw_brackets(ax, run, choice, view)
     _draw_trades(ax, trades, entry, leave)
@@ -145,14 +149,15 @@ def _read(ticks: Ticks, day: date) -> tuple[np.ndarray, np.ndarray]:
     """Times and prices in half ticks of one day: the middle of quotes, or trades, or closes."""
     import polars as pl
 
-    px, stamp = {
-        "quotes": (pl.col("bid_px").cast(pl.Int64) + pl.col("ask_px"), "ts"),
-        "trades": (pl.col("px").cast(pl.Int64) * 2, "ts"),
-        "bars": (pl.col("c").cast(pl.Int64) * 2, "ts_close"),
-    }[next(kind for kind in ("quotes", "trades", "bars") if kind in ticks.kinds)]
-    kind = {"ts_close": "bars"}.get(stamp, "quotes" if "quotes" in ticks.kinds else "trades")
+    kind = next(kind for kind in ("quotes", "trades", "bars") if kind in ticks.kinds)
+    stamp, first, second = {
+        "quotes": ("ts", "bid_px", "ask_px"),
+        "trades": ("ts", "px", "px"),
+        "bars": ("ts_close", "c", "c"),
+    }[kind]
+    middle = pl.col(first).cast(pl.Int64) + pl.col(second)
     lazy = ticks.scan(kind).filter(pl.col("session") == day)
-    frame = lazy.select(pl.col(stamp).to_physical().alias("ts"), px.alias("px")).drop_nulls()
+    frame = lazy.select(pl.col(stamp).to_physical().alias("ts"), middle.alias("px")).drop_nulls()
     table = frame.collect()
     return table["ts"].to_numpy(), table["px"].to_numpy()
 
