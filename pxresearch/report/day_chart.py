@@ -264,8 +264,17 @@ def _set_range(ax: Axes, path: Path, view: tuple[int, int], marks: np.ndarray) -
         ax.set_ylim(low - pad, high + pad)
 
 
+def _make_room(ax: Axes, levels: np.ndarray) -> None:
+    """Widen the price axis for levels that lie within half its height beyond it."""
+    low, high = ax.get_ylim()
+    span = high - low
+    near = levels[(levels > low - span / 2) & (levels < high + span / 2)]
+    if len(near):
+        ax.set_ylim(min(low, near.min() - span / 25), max(high, near.max() + span / 25))
+
+
 def _draw_brackets(ax: Axes, run: Run, choice: Choice, view: tuple[int, int]) -> None:
-    """Stops and targets as thin lines over their life; those far off are cut by the frame."""
+    """Draw stops and targets as thin lines over their life; the frame cuts those far off."""
     orders = _of_day(run, "orders", "decided", choice)
     kinds = (
         ("stop", records.STOP_LOSS, LOSS, (0, (4, 2))),
@@ -278,6 +287,7 @@ def _draw_brackets(ax: Axes, run: Run, choice: Choice, view: tuple[int, int]) ->
         column = "limit" if role == records.TARGET else "stop"
         y = _points(rows[column], run.contracts[choice.index])
         ended = np.where(rows["ended"] > 0, np.minimum(rows["ended"], view[1]), view[1])
+        _make_room(ax, y[(rows["active_from"] <= view[1]) & (ended >= view[0])])
         alpha = 0.75 if len(rows) < 100 else 0.25
         ax.hlines(y, rows["active_from"] / _DAY_NS, ended / _DAY_NS, label=label, colors=color,
                   linewidth=0.9, linestyles=dashes, alpha=alpha)  # fmt: skip
