@@ -1,5 +1,7 @@
 """One trading session as NumPy arrays: what a replay streams through the engine.
 
+Also the way in for a caller's own arrays, after the checks that an import makes.
+
 Units: times are int64 ns UTC, prices are int32 ticks. Order is (ts, seq) always.
 
 I/O: none; a chunk that lies on disk reads itself.
@@ -15,6 +17,17 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+
+from pxresearch.errors import AmbiguousInput, DataError
+from pxresearch.instruments import Contract
+from pxresearch.validation.schema import (
+    PRICES,
+    SCHEMAS,
+    refuse_backward,
+    session_date,
+    time_column,
+    to_ticks,
+)
 
 NO_BID = -(2**31)
 """Stands for a missing bid in `Quotes.bid`: lower than any price."""
@@ -137,3 +150,88 @@ def _bars(chunks: Sequence[Chunk]) -> Bars:
     names = ("ts_open", "ts_close", "o", "h", "l", "c", "volume")
     frame = _gather(chunks, names)
     return Bars(*(_array(frame, name) for name in names))
+
+
+_NAMES = {
+    "bid": "bid_px", "ask": "ask_px", "bid_size": "bid_sz", "ask_size": "ask_sz", "price": "px",
+    "open": "o", "high": "h", "low": "l", "close": "c",
+}  # fmt: skip
+_DEFAULTS = {"size": 1, "side": 0, "flags": 0, "bid_sz": None, "ask_sz": None, "n_trades": None,
+             "volume": 0, "ts_event": None}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Memory:
+    """A chunk that the caller's arrays back."""
+
+    rows: int
+    first: int
+    last: int
+    data: pl.DataFrame
+    source: str = "memory"
+
+    def frame(self, columns: Sequence[str] | None = None) -> pl.DataFrame:
+        """Rows, of some columns only when given."""
+        return self.data.select(columns) if columns else self.data
+
+    def lazy(self) -> pl.LazyFrame:
+        """The same rows, unread."""
+        return self.data.lazy()
+
+
+def bar_spec(length_ns: int) -> str:
+    """Name of a bar length: ``30s``, ``1m``, ``4h``, ``1d``."""
+    for unit, name in ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")):
+        count, rest = divmod(length_ns, unit * 10**9)
+        if count and not rest:
+            return f"{count}{name}"
+    raise DataError(f"bars of {length_ns} ns: the length must be whole seconds")
+
+
+def canonical(named: Contract, kind: str, given: Mapping[str, Any] | pl.DataFrame) -> pl.DataFrame:
+    """Columns of :data:`SCHEMAS` and `session`, checked and sorted; see :func:`ticks`."""
+    table = given if isinstance(given, pl.DataFrame) else pl.DataFrame(dict(given))
+    frame = table.rename(_NAMES, strict=False)
+    if kind == "bars" and "ts" in frame.columns and "ts_close" not in frame.columns:
+        frame = frame.rename({"ts": "ts_close"})
+    schema = SCHEMAS[kind]
+    columns = []
+    for name, dtype in schema.items():
+        if name in frame.columns:
+            series = frame[name]
+        elif name == "seq":
+            series = pl.int_range(len(frame), eager=True)
+        elif name in _DEFAULTS:
+            series = pl.repeat(_DEFAULTS[name], len(frame), eager=True, dtype=dtype)
+        else:
+            raise DataError(
+                f"{kind} of {named.code}: column {name!r} is missing; received "
+                f"{', '.join(frame.columns)}"
+            )
+        columns.append(_column(series, name, dtype, kind, named))
+    result = pl.DataFrame(columns)
+    refuse_backward(result[time_column(kind)].to_physical().to_numpy(), f"{kind} of {named.code}")
+    order = [time_column(kind), *(["seq"] if "seq" in schema else [])]
+    return result.sort(order, maintain_order=True).with_columns(
+        session_date(pl.col(time_column(kind)))
+    )
+
+
+def _column(
+    series: pl.Series, name: str, dtype: pl.DataType, kind: str, named: Contract
+) -> pl.Series:
+    if name in PRICES[kind]:
+        whole = series.dtype.is_integer()
+        series = to_ticks(series.cast(pl.Int32) if whole else series, named.instrument)
+    elif isinstance(series.dtype, pl.Datetime) and series.dtype.time_zone is None:
+        raise AmbiguousInput(
+            f"column {name!r} has no time zone; use .dt.replace_time_zone('UTC') or the zone that "
+            "wrote it"
+        )
+    elif isinstance(series.dtype, pl.Datetime):
+        series = series.dt.convert_time_zone("UTC")
+    if series.null_count() and name not in ("bid_px", "ask_px", "bid_sz", "ask_sz", "ts_event",
+                                            "n_trades"):  # fmt: skip
+        row = series.is_null().arg_true()[0]
+        raise DataError(f"{kind} of {named.code}: {name} is missing in row {row}")
+    return series.cast(dtype).alias(name)

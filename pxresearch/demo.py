@@ -23,7 +23,8 @@ import polars as pl
 from pxresearch.catalog import Batch, Catalog
 from pxresearch.instruments import contract
 from pxresearch.sessions import session
-from pxresearch.validation import SCHEMAS, Report, Series, session_date
+from pxresearch.validation import Report, Series
+from pxresearch.validation.schema import SCHEMAS, session_date
 
 VERSION = "1"
 SEED = 20_260_914

@@ -12,46 +12,35 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import date
 from html import escape
 from typing import Any
 
 import polars as pl
 
-from pxresearch.block import NO_ASK, NO_BID, Bars, Block, Chunk, Quotes, Trades, read_block
+from pxresearch.block import (
+    NO_ASK,
+    NO_BID,
+    Bars,
+    Block,
+    Chunk,
+    Memory,
+    Quotes,
+    Trades,
+    bar_spec,
+    canonical,
+    read_block,
+)
 from pxresearch.catalog import Catalog, Part
 from pxresearch.errors import AmbiguousInput, CatalogError, DataError, UsageError
 from pxresearch.instruments import Contract
 from pxresearch.instruments import contract as read_code
-from pxresearch.validation import (
+from pxresearch.validation.schema import (
     KINDS,
     PRICES,
-    SCHEMAS,
-    refuse_backward,
-    session_date,
     time_column,
-    to_ticks,
     utc,
 )
-
-
-@dataclass(frozen=True)
-class _Memory:
-    """A chunk that the caller's arrays back."""
-
-    rows: int
-    first: int
-    last: int
-    data: pl.DataFrame
-    source: str = "memory"
-
-    def frame(self, columns: Sequence[str] | None = None) -> pl.DataFrame:
-        return self.data.select(columns) if columns else self.data
-
-    def lazy(self) -> pl.LazyFrame:
-        return self.data.lazy()
-
 
 Days = Mapping[date, Mapping[str, Sequence[Chunk]]]
 
@@ -305,14 +294,6 @@ def _choose(
     return chosen
 
 
-_NAMES = {
-    "bid": "bid_px", "ask": "ask_px", "bid_size": "bid_sz", "ask_size": "ask_sz", "price": "px",
-    "open": "o", "high": "h", "low": "l", "close": "c",
-}  # fmt: skip
-_DEFAULTS = {"size": 1, "side": 0, "flags": 0, "bid_sz": None, "ask_sz": None, "n_trades": None,
-             "volume": 0, "ts_event": None}  # fmt: skip
-
-
 def ticks(
     contract: str | Contract,
     *,
@@ -354,75 +335,18 @@ def ticks(
     for kind, given in (("quotes", quotes), ("trades", trades), ("bars", bars)):
         if given is None:
             continue
-        frame = _canonical(named, kind, given)
+        frame = canonical(named, kind, given)
         if kind == "bars" and len(frame):
             length = (frame["ts_close"] - frame["ts_open"]).to_physical().min()
             spec = bar_spec(int(length))  # type: ignore[arg-type]
         column = time_column(kind)
         for key, rows in frame.partition_by("session", as_dict=True, maintain_order=True).items():
             ts = rows[column].to_physical()
-            chunk = _Memory(len(rows), int(ts[0]), int(ts[-1]), rows.drop("session"))
+            chunk = Memory(len(rows), int(ts[0]), int(ts[-1]), rows.drop("session"))
             days.setdefault(key[0], {})[kind] = [chunk]
     if not days:
         raise DataError(f"{named.code}: no rows were given; pass quotes=, trades= or bars=")
     return Ticks(named, days, spec)
-
-
-def bar_spec(length_ns: int) -> str:
-    """Name of a bar length: ``30s``, ``1m``, ``4h``, ``1d``."""
-    for unit, name in ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")):
-        count, rest = divmod(length_ns, unit * 10**9)
-        if count and not rest:
-            return f"{count}{name}"
-    raise DataError(f"bars of {length_ns} ns: the length must be whole seconds")
-
-
-def _canonical(named: Contract, kind: str, given: Mapping[str, Any] | pl.DataFrame) -> pl.DataFrame:
-    table = given if isinstance(given, pl.DataFrame) else pl.DataFrame(dict(given))
-    frame = table.rename(_NAMES, strict=False)
-    if kind == "bars" and "ts" in frame.columns and "ts_close" not in frame.columns:
-        frame = frame.rename({"ts": "ts_close"})
-    schema = SCHEMAS[kind]
-    columns = []
-    for name, dtype in schema.items():
-        if name in frame.columns:
-            series = frame[name]
-        elif name == "seq":
-            series = pl.int_range(len(frame), eager=True)
-        elif name in _DEFAULTS:
-            series = pl.repeat(_DEFAULTS[name], len(frame), eager=True, dtype=dtype)
-        else:
-            raise DataError(
-                f"{kind} of {named.code}: column {name!r} is missing; received "
-                f"{', '.join(frame.columns)}"
-            )
-        columns.append(_column(series, name, dtype, kind, named))
-    result = pl.DataFrame(columns)
-    refuse_backward(result[time_column(kind)].to_physical().to_numpy(), f"{kind} of {named.code}")
-    order = [time_column(kind), *(["seq"] if "seq" in schema else [])]
-    return result.sort(order, maintain_order=True).with_columns(
-        session_date(pl.col(time_column(kind)))
-    )
-
-
-def _column(
-    series: pl.Series, name: str, dtype: pl.DataType, kind: str, named: Contract
-) -> pl.Series:
-    if name in PRICES[kind]:
-        whole = series.dtype.is_integer()
-        series = to_ticks(series.cast(pl.Int32) if whole else series, named.instrument)
-    elif isinstance(series.dtype, pl.Datetime) and series.dtype.time_zone is None:
-        raise AmbiguousInput(
-            f"column {name!r} has no time zone; use .dt.replace_time_zone('UTC') or the zone that "
-            "wrote it"
-        )
-    elif isinstance(series.dtype, pl.Datetime):
-        series = series.dt.convert_time_zone("UTC")
-    if series.null_count() and name not in ("bid_px", "ask_px", "bid_sz", "ask_sz", "ts_event",
-                                            "n_trades"):  # fmt: skip
-        row = series.is_null().arg_true()[0]
-        raise DataError(f"{kind} of {named.code}: {name} is missing in row {row}")
-    return series.cast(dtype).alias(name)
 
 
 __all__ = ["NO_ASK", "NO_BID", "Bars", "Block", "Quotes", "Ticks", "Trades", "load", "ticks"]

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pxresearch import catalog as module
-from pxresearch.catalog import Catalog
+from pxresearch.catalog import Catalog, part
 from pxresearch.errors import AmbiguousInput, CatalogError, DataError, OffGridPrice, UsageError
 from pxresearch.importers import import_file
 from pxresearch.ticks import NO_ASK, NO_BID, load, ticks
@@ -79,18 +79,32 @@ def test_a_failure_at_any_rename_restores_everything(
     assert not [p for p in store.root.rglob("session=2013-09-06")]
 
 
+def test_a_corrected_zone_leaves_nothing_behind(tmp_path: Path) -> None:
+    """The same file with another zone moves to other sessions; the wrong ones go."""
+    path = tmp_path / "a.csv"
+    path.write_text(
+        "DateTime,Price,Volume\n2013-09-03 16:30:00,1640,1\n2013-09-03 17:30:00,1640,1\n"
+    )
+    import_file(path, tmp_path / "cat", contract="ESU13", tz="America/Chicago")
+    assert len(load("ESU13", catalog=tmp_path / "cat").sessions) == 2
+    import_file(path, tmp_path / "cat", contract="ESU13", tz="UTC")
+    data = load("ESU13", catalog=tmp_path / "cat")
+    assert [str(d) for d in data.sessions] == ["2013-09-03"]
+    assert data.rows == {"trades": 2}
+
+
 def test_a_failure_while_writing_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = Catalog(tmp_path / "cat")
-    real, calls = module.pq.write_table, iter(range(100))
+    real, calls = part.pq.write_table, iter(range(100))
 
     def flaky(*args: object, **kwargs: object) -> None:
         if next(calls) == 1:
             raise KeyboardInterrupt
         real(*args, **kwargs)
 
-    monkeypatch.setattr(module.pq, "write_table", flaky)
+    monkeypatch.setattr(part.pq, "write_table", flaky)
     with pytest.raises(KeyboardInterrupt):
         import_file(write_csv(tmp_path / "a.csv"), store, contract="ESU13")
     assert not list(store.root.rglob("*"))
@@ -163,8 +177,8 @@ def test_check_examines_what_is_stored(tmp_path: Path) -> None:
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     store = Catalog(tmp_path / "cat")
     import_file(write_csv(tmp_path / "a.csv"), store, contract="ESU13")
-    part = store.parts()[1].path
-    part.write_bytes(part.read_bytes()[:100])
+    path = store.parts()[1].path
+    path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(CatalogError, match=r"2013-09-04.*not readable Parquet"):
         load("ESU13", catalog=store)
 

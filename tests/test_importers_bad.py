@@ -162,7 +162,8 @@ def test_an_overlap_is_refused_unless_replaced(catalog: Path, tmp_path: Path) ->
     with pytest.raises(CatalogError, match=r"good\.csv, already imported.*--replace"):
         import_file(path, catalog, contract="ESU13")
     assert digest(catalog) == before
-    import_file(path, catalog, contract="ESU13", replace=True)
+    report = import_file(path, catalog, contract="ESU13", replace=True)
+    assert report.warnings == ("replaced 8 rows of good.csv, session 2013-09-03",)
     assert load("ESU13", catalog=catalog).rows == {"trades": 9}
 
 

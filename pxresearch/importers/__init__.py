@@ -19,7 +19,8 @@ from pxresearch.errors import DataError
 from pxresearch.importers import dbn, jbooktrader, lean, ninjatrader, projectx, sierra, table
 from pxresearch.importers.base import Options, Parsed, Source
 from pxresearch.importers.normal import doubts, evidence, normal
-from pxresearch.validation import Report, Series, time_column
+from pxresearch.validation import Report, Series
+from pxresearch.validation.schema import time_column
 
 VERSION = "1"
 """Version of the importers, kept in every file they write."""
@@ -141,7 +142,8 @@ def import_file(
     batches, moved = _batches(parsed, options, source.name)
     told("write", 2, 3)
     store = catalog if isinstance(catalog, Catalog) else Catalog(catalog)
-    store.write(batches, _facts(source, parsed, batches), replace=replace)
+    done = store.write(batches, _facts(source, parsed, batches), replace=replace)
+    parsed.warnings.extend(f"replaced {text}" for text in done.replaced)
     told("write", 3, 3)
     return _report(source, parsed, batches, moved)
 

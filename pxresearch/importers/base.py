@@ -22,7 +22,7 @@ import pyarrow as pa
 from pxresearch.errors import AmbiguousInput, DataError, UnknownName, UsageError
 from pxresearch.instruments import Contract
 from pxresearch.instruments import contract as read_code
-from pxresearch.validation import KINDS, SCHEMAS
+from pxresearch.validation.schema import KINDS, SCHEMAS
 
 DAY_NS = 86_400 * 10**9
 _GZIP = b"\x1f\x8b"

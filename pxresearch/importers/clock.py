@@ -9,7 +9,6 @@ import polars as pl
 
 from pxresearch.errors import AmbiguousInput, DataError
 from pxresearch.importers.base import Options
-from pxresearch.validation import require_zone
 
 _LAYOUTS = (
     "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%m/%d/%Y %H:%M:%S%.f", "%m/%d/%Y %H:%M",
@@ -69,13 +68,13 @@ def read_clock(stamps: pl.Series, options: Options, name: str) -> tuple[pl.Serie
         times = stamps.cast(pl.Datetime("ns", stamps.dtype.time_zone))
         if times.dtype.time_zone is not None:  # type: ignore[union-attr]
             return times.dt.convert_time_zone("UTC").to_physical().alias("ts"), "UTC"
-        tz = require_zone(options.tz, str(stamps[0]))
+        tz = _zone(options.tz, str(stamps[0]))
         return to_utc(times, tz, name), tz
     text = stamps.cast(pl.String).str.strip_chars()
     first = text[0] or ""
     if first.endswith("Z") or first[10:].rpartition("+")[1] or first[19:].count("-"):
         return _from_offset(text, name), "UTC"
-    tz = require_zone(options.tz, first)
+    tz = _zone(options.tz, first)
     return to_utc(_parse(text, first, name), tz, name), tz
 
 
@@ -114,3 +113,13 @@ def _parse(text: pl.Series, first: str, name: str) -> pl.Series:
         f"{name}: the time {first!r} is of no known layout; known are {', '.join(_LAYOUTS[:6])}, "
         "ISO 8601 and whole numbers since 1970"
     )
+
+
+def _zone(tz: str | None, example: str) -> str:
+    """Return `tz` when it names a zone; say what to give when it does not or is missing."""
+    if tz is None:
+        raise AmbiguousInput(
+            f"the times carry no zone (the first is {example!r}); say which clock wrote them with "
+            "--tz, for example --tz UTC, --tz America/Chicago or --tz America/New_York"
+        )
+    return tz

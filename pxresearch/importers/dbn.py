@@ -22,7 +22,7 @@ from pxresearch.errors import AmbiguousInput, DataError
 from pxresearch.importers.base import Options, Parsed, Piece, Source, wanted
 from pxresearch.importers.book import book_tops
 from pxresearch.instruments import Contract
-from pxresearch.validation import AUCTION, BAD_CLOCK, SNAPSHOT, SOURCE
+from pxresearch.validation.schema import AUCTION, BAD_CLOCK, SNAPSHOT, SOURCE
 
 UNDEFINED = 2**63 - 1
 _LAST, _SNAPSHOT, _BAD_TS, _MAYBE_BAD = 128, 32, 8, 4
@@ -105,20 +105,21 @@ def parse_records(records: np.ndarray, schema: str, names: Names, options: Optio
         stamp="start" if schema in _LENGTHS else "end" if schema.startswith("bbo") else "none",
         clock="recv" if clock == "ts_recv" else "event",
     )  # fmt: skip
-    position = np.arange(len(records), dtype=np.int64)
+    mine: dict[Contract, np.ndarray] = {}
     for ident in np.unique(records["instrument_id"]):
-        mine = records["instrument_id"] == ident
-        rows = records[mine]
-        day = datetime.fromtimestamp(int(rows[clock][0]) // 10**9, UTC).date()
+        rows = records["instrument_id"] == ident
+        day = datetime.fromtimestamp(int(records[clock][rows][0]) // 10**9, UTC).date()
         symbol = _symbol(int(ident), day, names)
         found = wanted(symbol, options, on=day) if symbol else "no symbol in the file's metadata"
         if isinstance(found, str):
             parsed.skipped[symbol or f"instrument {ident}"] = found
-            parsed.quarantined["of another instrument"] = parsed.quarantined.get(
-                "of another instrument", 0
-            ) + len(rows)
-            continue
-        parsed.pieces.extend(_pieces(rows, position[mine], schema, found, clock, parsed))
+            reason = "of another instrument"
+            parsed.quarantined[reason] = parsed.quarantined.get(reason, 0) + int(rows.sum())
+        else:  # a contract may have several ids over time
+            mine[found] = mine[found] | rows if found in mine else rows
+    for contract, rows in mine.items():
+        seq = np.flatnonzero(rows)
+        parsed.pieces.extend(_pieces(records[rows], seq, schema, contract, clock, parsed))
     return parsed
 
 

@@ -107,7 +107,8 @@ def parse(source: Source, options: Options) -> Parsed:
         piece = _piece(entry, data, found)
         total += len(piece.frame)
         parsed.pieces.append(piece)
-    stamp = "none" if any(p.kind == "trades" for p in parsed.pieces) else "start"
+    ticks = "_tick_" in zip_names(source)[0]
+    stamp = "none" if ticks else "start"
     return Parsed("lean", parsed.pieces, total, "UTC", stamp, "event", skipped=parsed.skipped)
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from pxresearch.block import bar_spec
 from pxresearch.errors import AmbiguousInput, DataError
 from pxresearch.importers.base import (
     Options,
@@ -31,7 +32,6 @@ from pxresearch.importers.base import (
 from pxresearch.importers.clock import to_utc
 from pxresearch.importers.normal import stamp_by_break
 from pxresearch.instruments import MONTHS, Contract
-from pxresearch.ticks import bar_spec
 
 _LINE = re.compile(rb"\d{8}( \d{6}( \d{7})?)?;[^;\r\n]+(;[^;\r\n]+)*\r?\n?")
 _NAME = re.compile(r"(?P<root>[A-Z0-9]+) (?P<month>\d\d|##)-(?P<year>\d\d|##)")

@@ -19,14 +19,14 @@ from pxresearch.errors import AmbiguousInput, DataError
 from pxresearch.importers.base import Options, Parsed, Piece, defaults
 from pxresearch.instruments import Contract, Instrument
 from pxresearch.sessions import CalendarWarning, schedule
-from pxresearch.validation import (
+from pxresearch.validation import daily_break
+from pxresearch.validation.schema import (
     CHICAGO,
     OUTSIDE,
     PRICES,
     SCHEMAS,
     ZERO_SIZE,
     backward,
-    daily_break,
     refuse_backward,
     session_date,
     time_column,

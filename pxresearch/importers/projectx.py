@@ -16,6 +16,7 @@ from typing import Any
 
 import polars as pl
 
+from pxresearch.block import bar_spec
 from pxresearch.errors import DataError
 from pxresearch.importers.base import (
     Options,
@@ -27,7 +28,6 @@ from pxresearch.importers.base import (
     need_contract,
 )
 from pxresearch.importers.clock import read_clock
-from pxresearch.ticks import bar_spec
 
 
 def known(source: Source) -> bool:

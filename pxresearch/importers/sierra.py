@@ -17,6 +17,7 @@ import struct
 import numpy as np
 import polars as pl
 
+from pxresearch.block import bar_spec
 from pxresearch.errors import AmbiguousInput, DataError
 from pxresearch.importers.base import (
     Options,
@@ -28,7 +29,6 @@ from pxresearch.importers.base import (
     need_contract,
 )
 from pxresearch.instruments import Contract
-from pxresearch.ticks import bar_spec
 
 _EPOCH_US = 2_209_161_600_000_000  # from 1899-12-30 to 1970-01-01
 _EPOCH_DAYS = 25_569

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from pxresearch.block import bar_spec
 from pxresearch.errors import AmbiguousInput, DataError, UsageError
 from pxresearch.importers.base import (
     Options,
@@ -29,8 +30,7 @@ from pxresearch.importers.clock import read_clock
 from pxresearch.importers.lean import zip_entry, zip_names
 from pxresearch.importers.normal import stamp_by_break
 from pxresearch.instruments import Contract
-from pxresearch.ticks import bar_spec
-from pxresearch.validation import refuse_backward
+from pxresearch.validation.schema import refuse_backward
 
 _USUAL = {
     "ts": ("ts_recv", "datetime", "timestamp", "timestamp_utc", "ts", "ts_event", "time_utc",

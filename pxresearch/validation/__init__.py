@@ -9,148 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date
 
 import numpy as np
 import polars as pl
 
-from pxresearch.errors import AmbiguousInput, DataError, OffGridPrice
 from pxresearch.instruments import Contract, Instrument
-
-KINDS = ("quotes", "trades", "bars")
-CHICAGO = "America/Chicago"
-_TS = pl.Datetime("ns", "UTC")
-SCHEMAS: dict[str, dict[str, pl.DataType]] = {
-    "trades": {
-        "ts": _TS, "ts_event": pl.Int64(), "seq": pl.Int64(), "px": pl.Int32(),
-        "size": pl.Int32(), "side": pl.Int8(), "flags": pl.UInt16(),
-    },
-    "quotes": {
-        "ts": _TS, "ts_event": pl.Int64(), "seq": pl.Int64(), "bid_px": pl.Int32(),
-        "bid_sz": pl.Int32(), "ask_px": pl.Int32(), "ask_sz": pl.Int32(), "flags": pl.UInt16(),
-    },
-    "bars": {
-        "ts_open": _TS, "ts_close": _TS, "o": pl.Int32(), "h": pl.Int32(), "l": pl.Int32(),
-        "c": pl.Int32(), "volume": pl.Int64(), "n_trades": pl.Int32(), "flags": pl.UInt16(),
-    },
-}  # fmt: skip
-PRICES = {"trades": ("px",), "quotes": ("bid_px", "ask_px"), "bars": ("o", "h", "l", "c")}
-
-ZERO_SIZE, AUCTION, SNAPSHOT, IMPLIED, BAD_CLOCK, OUTSIDE, SOURCE = 1, 2, 4, 8, 16, 32, 64
-"""Bits of the column `flags`."""
+from pxresearch.validation.schema import (
+    CHICAGO,
+    OUTSIDE,
+    SNAPSHOT,
+    TS,
+    ZERO_SIZE,
+    session_date,
+    time_column,
+    utc,
+)
 
 GAP_NS = 300_000_000_000  # a silence longer than this inside a session is listed
-_GRID = 1e-6  # of a tick: float64 noise
-_GRID32 = 0.02  # of a tick: float32 noise, as in Sierra Chart files
-
-
-def time_column(kind: str) -> str:
-    """Name of the column by which rows of this kind are ordered."""
-    return "ts_open" if kind == "bars" else "ts"
-
-
-def utc(ns: int) -> str:
-    """Text of a time, for messages."""
-    whole, part = divmod(int(ns), 10**9)
-    text = datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%d %H:%M:%S")
-    return f"{text}.{part:09d}".rstrip("0").rstrip(".") + " UTC"
-
-
-def session_date(ts: pl.Expr) -> pl.Expr:
-    """Trading session of a time: Chicago date of ts + 7 h, weekends moved on to Monday."""
-    day = (ts + pl.duration(hours=7)).dt.convert_time_zone(CHICAGO).dt.date()
-    weekday = day.dt.weekday()  # Monday 1 to Sunday 7
-    ahead = pl.when(weekday > 5).then(8 - weekday).otherwise(0)
-    return (day + pl.duration(days=ahead)).alias("session")
-
-
-def to_ticks(prices: pl.Series, product: Instrument, tick: float | None = None) -> pl.Series:
-    """Int32 ticks of a column of prices; nulls stay null and nothing is rounded.
-
-    Parameters
-    ----------
-    prices
-        Float64 or Float32 prices, Int64 prices in units of 1e-9, or Int32 ticks (returned as is).
-    product
-        Whose tick size holds.
-    tick
-        A coarser grid that the prices must keep as well, as a price.
-
-    Raises
-    ------
-    OffGridPrice
-        With the number of prices off the grid and the first of them.
-    DataError
-        A price is not a number, or does not fit 32 bits of ticks.
-    """
-    if prices.dtype == pl.Int32:
-        return prices
-    if prices.dtype == pl.Int64:
-        scaled = prices.to_frame("x").select(pl.col("x") * product.tick_den)["x"]
-        unit = product.tick_num * 10**9
-        near, off = scaled // unit, (scaled % unit) != 0
-        shown = prices / 1e9
-    else:
-        shown = prices.cast(pl.Float64)
-        _finite(shown)
-        exact = shown * product.tick_den / product.tick_num
-        near = exact.round()
-        off = (exact - near).abs() > (_GRID32 if prices.dtype == pl.Float32 else _GRID)
-    if tick is not None:
-        step = product.to_ticks(tick)
-        off = off | ((near.cast(pl.Int64) % step) != 0)
-    if off.any():
-        _refuse_off_grid(shown, off, product, tick)
-    try:
-        return near.cast(pl.Int32).alias(prices.name)
-    except pl.exceptions.InvalidOperationError:
-        raise DataError(
-            f"{product.root}: {prices.name} reaches {shown.max()}, too far off for a price; is it "
-            "scaled? Divide it, or name the right column"
-        ) from None
-
-
-def _finite(prices: pl.Series) -> None:
-    bad = ~prices.is_finite().fill_null(value=True)
-    if bad.any():
-        row = bad.arg_true()[0]
-        raise DataError(
-            f"{prices.name}: row {row} (counted from 0) is {prices[row]}, not a price "
-            f"({bad.sum()} such rows); write an empty field for an empty side, or drop the rows"
-        )
-
-
-def _refuse_off_grid(
-    prices: pl.Series, off: pl.Series, product: Instrument, tick: float | None
-) -> None:
-    rows = off.arg_true()[:3].to_list()
-    examples = ", ".join(f"{prices[r]} (row {r})" for r in rows)
-    raise OffGridPrice(
-        f"{int(off.sum() or 0):,} of {len(prices):,} values of {prices.name} are not whole ticks "
-        f"of {tick or product.tick_size} ({product.root}); the first: {examples}. Adjusted or "
-        "scaled prices, or another product? Import unadjusted prices of one contract; prices are "
-        "never rounded"
-    )
-
-
-def backward(ts: np.ndarray) -> np.ndarray:
-    """Rows whose time lies before that of the row above, as indices."""
-    return np.flatnonzero(ts[1:] < ts[:-1]) + 1
-
-
-def refuse_backward(ts: np.ndarray, what: str) -> None:
-    """Raise DataError when the clock runs backward somewhere in `ts` (ns)."""
-    rows = backward(ts)
-    if not len(rows):
-        return
-    row = int(rows[0])
-    worst = int((np.maximum.accumulate(ts) - ts).max())
-    raise DataError(
-        f"{what}: the clock runs backward at {len(rows):,} rows, first at row {row} (counted from "
-        f"0): {utc(ts[row])} after {utc(ts[row - 1])}; the worst row is {worst / 1e6:g} ms late. "
-        "Rows are not re-ordered silently: repair the file, or allow a bounded re-sort with "
-        f"--resort-ms {int(np.ceil(worst / 1e6))} (resort_ms=...)"
-    )
 
 
 @dataclass(frozen=True)
@@ -352,27 +228,9 @@ def daily_break(ts: Sequence[int] | np.ndarray) -> str:
     if not len(rows):
         return ""
     frame = pl.DataFrame({"a": stamps[rows], "b": stamps[rows + 1]}).with_columns(
-        pl.col("a", "b").cast(_TS).dt.convert_time_zone(CHICAGO).dt.strftime("%H:%M")
+        pl.col("a", "b").cast(TS).dt.convert_time_zone(CHICAGO).dt.strftime("%H:%M")
     )
     top = frame.group_by("a", "b").len().sort("len", "a", descending=[True, False]).row(0)
     return (
         f"silent from {top[0]} to {top[1]} Chicago ({top[2]} of {len(rows)} breaks over 30 minutes)"
     )
-
-
-def first_in_session(ts: np.ndarray) -> np.ndarray:
-    """Chicago seconds of day of the first row after each silence of over 30 minutes."""
-    rows = np.concatenate(([0], np.flatnonzero(np.diff(ts) > 30 * 60 * 10**9) + 1))
-    local = pl.Series(ts[rows]).cast(_TS).dt.convert_time_zone(CHICAGO)
-    return (local.dt.hour().cast(pl.Int64) * 3600 + local.dt.minute().cast(pl.Int64) * 60
-            + local.dt.second().cast(pl.Int64)).to_numpy()  # fmt: skip
-
-
-def require_zone(tz: str | None, example: str) -> str:
-    """Return `tz` when it names a zone; say what to give when it does not or is missing."""
-    if tz is None:
-        raise AmbiguousInput(
-            f"the times carry no zone (the first is {example!r}); say which clock wrote them with "
-            "--tz, for example --tz UTC, --tz America/Chicago or --tz America/New_York"
-        )
-    return tz
