@@ -5,8 +5,12 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import sys
+import zipfile
+from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pxresearch.errors import (
@@ -192,3 +196,52 @@ def test_a_report_is_plain_and_printable(tmp_path: Path) -> None:
     plain = json.loads(json.dumps(report.to_dict()))
     assert plain["series"][0]["sessions"] == ["2013-09-03"]
     assert "ESU13 trades: 8 rows" in str(report)
+
+
+def test_databento_missing_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "databento", None)
+    path = tmp_path / "x.dbn"
+    path.write_bytes(b"DBN\x03" + b"\0" * 200)
+    with pytest.raises(DataError, match=r"pip install pxresearch\[databento\]"):
+        import_file(path, tmp_path / "cat")
+    monkeypatch.undo()
+    with pytest.raises(DataError, match="cut short"):
+        import_file(path, tmp_path / "cat")
+
+
+def test_one_contract_under_two_ids_is_one_series() -> None:
+    """Databento may give a contract another id on another day."""
+    from pxresearch.importers.base import Options
+    from pxresearch.importers.dbn import parse_records
+
+    kind = [("instrument_id", "u4"), ("ts_event", "u8"), ("ts_recv", "u8"), ("price", "i8"),
+            ("size", "u4"), ("action", "S1"), ("side", "S1"), ("flags", "u1")]  # fmt: skip
+    start = 1_378_217_000_000_000_000
+    rows = [
+        (1 + i // 2, start + i * 86_400 * 10**9, start + i * 86_400 * 10**9, 1640 * 10**9, 1, b"T",
+         b"BN"[i % 2 : i % 2 + 1], 128)
+        for i in range(4)
+    ]  # fmt: skip
+    names = [
+        (1, date(2013, 9, 3), date(2013, 9, 5), "ESU3"),
+        (2, date(2013, 9, 5), date(2013, 9, 9), "ESU3"),
+    ]
+    parsed = parse_records(np.array(rows, dtype=kind), "trades", names, Options())
+    (piece,) = parsed.pieces
+    assert piece.contract.code == "ESU13"
+    assert piece.frame["seq"].to_list() == [1, 3, 5, 7]
+    assert piece.frame["side"].to_list() == [1, 0, 1, 0]
+
+
+def test_lean_tick_quotes(tmp_path: Path) -> None:
+    """Columns of Lean's tick quotes; an empty side is empty fields, not a price of zero."""
+    rows = "100,1640.25,3,1640.5,4,cme,0\n200,,0,1640.5,4,cme,1\n"
+    with zipfile.ZipFile(tmp_path / "20130903_quote.zip", "w") as box:
+        box.writestr("20130903_es_tick_quote_201309.csv", rows)
+    report = import_file(tmp_path / "20130903_quote.zip", tmp_path / "cat")
+    assert (report.stamp, report.series[0].one_sided) == ("none", 1)
+    frame = load("ESU13", catalog=tmp_path / "cat").scan("quotes").collect()
+    assert frame["bid_px"].to_list() == [6561, None]
+    assert frame["flags"].to_list() == [0, 64]

@@ -35,7 +35,7 @@ _BOOK_COLUMNS = {"bid_px_00": "bid_px", "ask_px_00": "ask_px", "bid_sz_00": "bid
 
 def known(source: Source) -> bool:
     """Whether the content is DBN."""
-    return source.data.startswith((b"DBN", b"\x53\xb5\x2f\xfd"))
+    return source.data.startswith(b"DBN")
 
 
 def parse(source: Source, options: Options) -> Parsed:
