@@ -58,7 +58,10 @@ def import_(
     catalog: CatalogOption = DEFAULT_CATALOG,
     json: JsonOption = False,
 ) -> None:
-    """Import files: Databento, Lean, NinjaTrader, Sierra Chart, CSV, Parquet."""
+    """Import market data files.
+
+    Databento, Lean, NinjaTrader, Sierra Chart, ProjectX bars, JBookTrader, CSV and Parquet.
+    """
     paths = _expand(files)
     from pxresearch.catalog import Catalog
     from pxresearch.importers import import_file
@@ -80,7 +83,7 @@ def import_(
 
 @app.command("list")
 def list_(catalog: CatalogOption = DEFAULT_CATALOG, json: JsonOption = False) -> None:
-    """List what the catalogue holds: contract, kind, days, rows."""
+    """List what the catalogue holds."""
     from pxresearch.catalog import Catalog
 
     store = Catalog(catalog)
@@ -98,7 +101,7 @@ def show(
     catalog: CatalogOption = DEFAULT_CATALOG,
     json: JsonOption = False,
 ) -> None:
-    """Show one contract: coverage by day, the checks on its rows, its first rows."""
+    """Show one contract: days, checks, first rows."""
     from pxresearch.catalog import Catalog
     from pxresearch.instruments import contract as read_code
 
@@ -119,7 +122,7 @@ def show(
 
 @app.command()
 def demo(catalog: CatalogOption = DEFAULT_CATALOG, json: JsonOption = False) -> None:
-    """Make a week of synthetic ticks (MNQZ26, MESZ26) to try everything on."""
+    """Make a week of synthetic ticks to try on."""
     from pxresearch.catalog import Catalog
     from pxresearch.demo import make_demo
 
