@@ -14,7 +14,6 @@ from tests.oracle_types import (
     BY_STRATEGY,
     CANCELED,
     DEADLINE,
-    END_OF_DATA,
     ENTRY,
     EXIT,
     EXPIRED,
@@ -164,11 +163,10 @@ class Oracle:
         plan(session.flatten_at, 4, self.flatten_time)
 
     def finish(self):
-        """Reading: timers later than the last event do not fire; what still works expires."""
+        """Reading: timers later than the last event do not fire; what still works stays so."""
         self.advance(self.now)
         for order in self.orders:
-            if order.live:
-                self.end(order, EXPIRED, END_OF_DATA, self.now)
+            order.ended = self.now if order.live else order.ended
         if self.day is not None:
             self.write_day()
         account, out = self.account, self.out
@@ -247,7 +245,10 @@ class Oracle:
             self.enter_day(self.day + 1)
 
     def write_day(self):
+        """Reading: a day on which nothing happened in session has no row."""
         account = self.account
+        if not account.day_events:
+            return
         self.out.days.append({
             "date": self.days[self.day][0], "start_balance": account.day_start,
             "end_balance": account.balance, "end_equity": account.equity(),
@@ -285,8 +286,7 @@ class Oracle:
         if not isinstance(event, Bar):
             hook = "on_quote" if isinstance(event, Quote) else "on_trade"
             self.call(hook, event, event.contract)
-        if self.is_flattening(event.contract):
-            self.send_flatten(event.contract)
+        self.settle_flattening(event.contract)
 
     def cancels_arrive(self, event):
         for order in self.live(event.contract):
@@ -409,6 +409,7 @@ class Oracle:
     def make(self, contract, side, kind, role, qty, ts, **rest):
         ident = len(self.orders) + 1
         order = Order(ident, rest.pop("parent", 0), contract, side, kind, role, qty, ts, ts, **rest)
+        order.cause = "" if role == EXIT else BY_STRATEGY
         if order.child:
             order.status = WORKING
         elif not self.states[contract].spec.bars_only:
@@ -432,15 +433,18 @@ class Oracle:
         for order in self.live(contract):
             if order.role == ENTRY:
                 self.cancel(order, cause)
-        if self.is_flattening(contract):
-            self.send_flatten(contract)
+        self.settle_flattening(contract)
 
     def is_flattening(self, contract):
-        """Flattening ends as soon as the contract is flat and has no order left."""
+        return bool(self.states[contract].flattening)
+
+    def settle_flattening(self, contract):
+        """Reading: asked when it begins, and after the hooks of each event."""
         state = self.states[contract]
         if state.flattening and not state.position and not self.live(contract):
             state.flattening = ""
-        return bool(state.flattening)
+        if state.flattening:
+            self.send_flatten(contract)
 
     def send_flatten(self, contract):
         position = self.states[contract].position
@@ -470,6 +474,7 @@ class Oracle:
             "realized": gross, "position": state.position, "role": order.role,
             "cause": order.cause, "ambiguous": ambiguous,
         })  # fmt: skip
+        self.account.note_equity()
         self.notify(order, quantity, price, ts)
         return opened
 
@@ -509,7 +514,8 @@ def order_row(order):
         "limit", "stop", "trail", "stop_ticks", "target_ticks", "tag", "decided", "active_from",
         "ended",
     )  # fmt: skip
-    return {name: getattr(order, name) for name in names}
+    row = {name: getattr(order, name) for name in names}
+    return row | {"cause": ""} if order.live else row
 
 
 __all__ = [

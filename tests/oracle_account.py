@@ -35,8 +35,8 @@ class Account:
 
     def _tier(self):
         tenths = self.rules.max_tenths
-        for above, cap in self.rules.tiers:
-            if self.balance > above:
+        for least, cap in self.rules.tiers:
+            if self.balance >= least:
                 tenths = cap
         return tenths
 
@@ -66,6 +66,15 @@ class Account:
 
     def note(self, state):
         """Extremes of equity, and of the open lots of the contract that had the event."""
+        self.note_equity()
+        mark = self.mark(state)
+        if mark is not None:
+            for lot in state.lots:
+                move = lot.side * (mark - lot.price)
+                lot.worst, lot.best = min(lot.worst, move), max(lot.best, move)
+
+    def note_equity(self):
+        """Reading: equity is sampled after each fill and at step 5 of each event."""
         equity = self.equity()
         self.min_equity, self.max_equity = (
             min(self.min_equity, equity), max(self.max_equity, equity),
@@ -76,11 +85,6 @@ class Account:
         self.day_peak = max(self.day_peak, equity)
         self.day_drawdown = max(self.day_drawdown, self.day_peak - equity)
         self.low, self.high = min(self.low, equity), max(self.high, equity)
-        mark = self.mark(state)
-        if mark is not None:
-            for lot in state.lots:
-                move = lot.side * (mark - lot.price)
-                lot.worst, lot.best = min(lot.worst, move), max(lot.best, move)
 
     # ------------------------------------------------------------ fills
     def fill(self, state, side, qty, price, ts, order=0, tag=0, in_range=False):

@@ -222,10 +222,9 @@ def shrink_sibling(engine, order, quantity, ts):
 
 
 def shrink(engine, order, quantity, ts, cause):
-    if order.left <= quantity:
+    order.qty -= min(quantity, order.left)
+    if not order.left:
         engine.end(order, "canceled", cause, ts)
-    else:
-        order.qty -= quantity
 
 
 def after_position(engine, order, before, ts):

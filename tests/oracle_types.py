@@ -55,7 +55,7 @@ class Rules:
     daily_loss: int | None = None
     profit_lock: int | None = None
     max_tenths: int = 10**9
-    tiers: tuple = ()  # (above, tenths), ascending
+    tiers: tuple = ()  # (least balance, tenths), ascending
     max_order_qty: int = 10**9
     collar: int = 0
     rate: int = 0

@@ -143,13 +143,14 @@ def build(rng, features=ALL, length=60):
     contracts = [make_spec(rng, features, bars) for _ in range(rng.randint(1, features.contracts))]
     if features.caps and chance(rng, 10):
         contracts[0].cap = rng.choice([0, 1, 3])
-    days = [(k + 1, START + k * DAY, START + (k + 1) * DAY) for k in range(features.days)]
+    days = [(20240102 + k, START + k * DAY, START + (k + 1) * DAY) for k in range(features.days)]
     days = days[: rng.randint(1, len(days))]
     sessions = [[make_session(rng, features, start) for _ in contracts] for _, start, _ in days]
     make = make_bars if bars else make_ticks
     events = make(rng, features, contracts, days, sessions, length)
     return Scenario(
-        contracts, make_rules(rng, features, days, len(contracts)), make_fill(rng, features, bars),
+        contracts, make_rules(rng, features, days, len(contracts)),
+        make_fill(rng, features, contracts),
         make_latency(rng, features), days, sessions, make_frames(rng, features, bars), events,
         make_script(rng, features, events, contracts),
     )  # fmt: skip
@@ -227,8 +228,10 @@ def make_caps(rng, rules, days, contracts):
                            () if barred else pick, rng.randint(0, 3)),)  # fmt: skip
 
 
-def make_fill(rng, features, bars):
-    modes = ["through", "touch"] + ["queue"] * (features.queue and not bars)
+def make_fill(rng, features, contracts):
+    bars = contracts[0].bars_only
+    quoted = all(spec.has_quotes for spec in contracts)
+    modes = ["through", "touch"] + ["queue"] * (features.queue and quoted)
     return FillModel(
         limit_fill=rng.choice(modes),
         partial=features.partial and not bars and chance(rng, 35),
@@ -413,8 +416,8 @@ def spoil(rng, signal, contracts):
     needed = [name for name in ("limit", "stop") if name in signal]
     price = rng.choice([*needed, "stop_loss"])
     choices = [
-        {"contract": contracts}, {"contract": -1}, {"qty": 0}, {"qty": -2}, {"stop_ticks": -1},
-        {"target_ticks": -3}, {price: inf}, {price: -inf}, {price: 400.5},
+        {"contract": contracts}, {"contract": contracts + 9}, {"qty": 0}, {"qty": -2},
+        {"stop_ticks": -1}, {"target_ticks": -3}, {price: inf}, {price: -inf}, {price: 400.5},
         {"stop_loss": 10_000}, {"take_profit": -10_000}, {"stop_loss": -10_000},
     ]  # fmt: skip
     choices += [{name: nan} for name in needed]

@@ -43,7 +43,7 @@ COMPARED = {
         "contract", "frame", "ts", "end", "open", "high", "low", "close", "volume", "count",
     ),
 }  # fmt: skip
-SCALARS = ("events", "dropped", "balance", "drawdown", "min_equity", "max_equity")
+SCALARS = ("events", "dropped", "balance", "drawdown")
 STAGES = {
     "quotes": NONE,
     "trades": replace(NONE, quotes=False, trades=True),

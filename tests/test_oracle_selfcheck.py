@@ -299,7 +299,7 @@ def test_target_cancels_the_stop():
     result = run(QUOTES, plan, events)
     assert fills(result) == [(1, 1, 100), (-1, 1, 120)]
     assert status(result)[1:] == [
-        ("stop_loss", "canceled", "sibling_filled"), ("target", "filled", ""),
+        ("stop_loss", "canceled", "sibling_filled"), ("target", "filled", "strategy"),
     ]  # fmt: skip
 
 
@@ -359,7 +359,7 @@ def test_daily_loss_limit_flattens_at_the_gap_and_locks_until_the_roll():
     assert result.days[0]["end_balance"] == 50_000 * MICRO - 152 * MICRO
     assert [row["locked"] for row in result.days] == [True, False]
     # Approved again after the roll; it still works when the data end.
-    assert status(result)[3] == ("entry", "expired", "end_of_data")
+    assert status(result)[3] == ("entry", "in_flight", "")
 
 
 def test_flatten_time_closes_and_refuses():

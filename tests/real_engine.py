@@ -1,0 +1,240 @@
+"""Adapter: a scenario through the engine of pxresearch, its logs as the oracle's dicts."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from pxresearch.brokers.replay import _set_stream
+from pxresearch.brokers.session import EngineSession, Feed, FillModel, Latency
+from pxresearch.core import records as r
+from pxresearch.core.signals import Signal
+from pxresearch.instruments import contract
+from pxresearch.programmes import programme
+from pxresearch.strategy import Strategy
+from tests.oracle import Bar, Quote, Trade
+from tests.oracle_types import NO_ASK, NO_BID
+from tests.scenarios import Script
+
+CODES = ("ESU13", "NQU13", "YMU13")  # the records are overwritten by the scenario's contracts
+FRAMES = {
+    "time": r.TIME_BARS, "tick": r.TICK_BARS, "volume": r.VOLUME_BARS, "range": r.RANGE_BARS,
+}  # fmt: skip
+KINDS = {"hold": r.HOLD, "order": r.ORDER, "cancel": r.CANCEL, "flatten": r.FLATTEN}
+NO_PRICE = (r.LOWEST, r.HIGHEST)
+
+
+class Scripted(Strategy):
+    """Plays the script of the scenario under way; one script at a time."""
+
+    bars = "1m"
+
+    def on_quote(self, quote, position):
+        return said("quote", position)
+
+    def on_trade(self, trade, position):
+        return said("trade", position)
+
+    def on_bar(self, bar, position):
+        return said("bar", position)
+
+    def on_fill(self, fill, position):
+        return said("fill", position)
+
+    def on_session(self, session, position):
+        return said("session", position)
+
+
+CURRENT = SimpleNamespace(script=None, ticks=())
+
+
+def said(hook, position):
+    """Signals of this call, as the engine wants them."""
+    return tuple(to_signal(signal) for signal in CURRENT.script.emit(hook, position))
+
+
+def to_signal(signal):
+    contract_index = signal["contract"]
+    tick = CURRENT.ticks[contract_index] if contract_index < len(CURRENT.ticks) else 0.25
+    prices = {
+        name: signal[name] * tick
+        for name in ("limit", "stop", "stop_loss", "take_profit") if signal.get(name) is not None
+    }  # fmt: skip
+    return Signal(
+        KINDS[signal["kind"]], signal.get("side", 0), signal.get("qty", 0),
+        r.ORDER_KINDS.index(signal.get("order", "market")), contract_index, signal.get("tag", 0),
+        signal.get("trail", 0), signal.get("stop_ticks", 0), signal.get("target_ticks", 0),
+        int(signal.get("trailing_stop", False)), **prices,
+    )  # fmt: skip
+
+
+class ScenarioSession(EngineSession):
+    """An engine whose calendar, contracts and rules come from a scenario."""
+
+    def __init__(self, scenario):
+        self.scenario = scenario
+        model, delay = scenario.fill, scenario.latency
+        fills = FillModel(
+            limit_fill=model.limit_fill, stop_trigger=model.stop_trigger,
+            slippage_ticks=model.slippage, partial_fills=model.partial,
+            mark="last" if scenario.rules.mark_last else "exit",
+            latency=Latency(feed=delay.feed, entry=delay.entry, ack=delay.ack),
+        )  # fmt: skip
+        feeds = [
+            Feed(contract(code), kinds_of(spec))
+            for code, spec in zip(CODES, scenario.contracts, strict=False)
+        ]
+        super().__init__(
+            Scripted(), feeds, programme("own", start_balance=50_000), fills,
+            first_ns=0, last_ns=1, compiled=False, keep_bars=True,
+        )  # fmt: skip
+
+    def _wire_calendar(self, first_ns, last_ns, trading):
+        s, x = self.scenario, self.wires
+        self.days = np.array(s.days, dtype=r.DAY)
+        sessions = np.zeros((len(s.days), len(s.contracts)), r.SESSION)
+        for day, row in enumerate(s.sessions):
+            for k, session in enumerate(row):
+                sessions[day, k] = tuple(vars(session).values())
+        costs = np.array([[spec.cost for spec in s.contracts]] * len(s.days), dtype=np.int64)
+        news = np.zeros(len(s.rules.news), r.NEWS)
+        for row, window in zip(news, s.rules.news, strict=True):
+            row["start"], row["end"], row["cap"] = window.start, window.end, window.cap
+            row["barred"] = sum(1 << k for k in window.barred)
+            row["capped"] = sum(1 << k for k in window.capped)
+        x["days"], x["days_n"] = self._keep(self.days), len(self.days)
+        x["sessions"], x["costs"] = self._keep(sessions), self._keep(costs)
+        x["news"], x["news_n"] = self._keep(news), len(news)
+
+    def _set_contracts(self, fills):
+        super()._set_contracts(fills)
+        e = self.engine[0]
+        e["frames_n"] = len(self.scenario.frames)
+        for k, spec in enumerate(self.scenario.contracts):
+            c = e["contract"][k]
+            for name in ("tick_value", "size_tenths", "cap", "product"):
+                c[name] = getattr(spec, name)
+            for f, (kind, period) in enumerate(self.scenario.frames):
+                c["frames"][f]["kind"], c["frames"][f]["period"] = FRAMES[kind], period
+
+    def _set_rules(self):
+        super()._set_rules()
+        e, rules = self.engine[0], self.scenario.rules
+        e["start_balance"], row = rules.start_balance, e["rules"]
+        for name in ("max_loss", "daily_loss", "profit_lock"):
+            value = getattr(rules, name)
+            row[name], row[f"has_{name}"] = value or 0, value is not None
+        row["max_loss_lock"] = rules.max_loss_lock or 0
+        row["has_lock"] = rules.max_loss_lock is not None
+        for name in (
+            "max_tenths", "max_order_qty", "collar", "rate", "duplicate_ns", "quote_age_ns",
+            "silence_ns", "loss_count", "loss_pause_ns", "require_bracket", "bracket_risk",
+        ):  # fmt: skip
+            row[name] = getattr(rules, name)
+        row["tiers"] = len(rules.tiers)
+        for at, (least, tenths) in enumerate(rules.tiers):
+            row["tier_from"][at], row["tier_tenths"][at] = least, tenths
+
+
+def kinds_of(spec):
+    if spec.bars_only:
+        return ("bars",)
+    return ("quotes",) * spec.has_quotes + ("trades",) * spec.has_trades
+
+
+# ---------------------------------------------------------------- data in
+def streams_of(events, contracts):
+    """(kind, contract, arrays) of each stream."""
+    for k in range(contracts):
+        for kind, cls in enumerate((Quote, Trade, Bar)):
+            rows = [event for event in events if event.contract == k and type(event) is cls]
+            if rows:
+                yield kind, k, arrays_of(kind, rows)
+
+
+def arrays_of(kind, rows):
+    def column(name, dtype, missing=None):
+        values = [getattr(row, name) for row in rows]
+        return np.array([missing if value is None else value for value in values], dtype)
+
+    data = SimpleNamespace(ts=column("ts", np.int64), seq=None)
+    if all(row.seq is not None for row in rows):
+        data.seq = column("seq", np.int64)
+    if kind == r.QUOTES:
+        data.bid, data.ask = column("bid", np.int32, NO_BID), column("ask", np.int32, NO_ASK)
+        data.bid_sz, data.ask_sz = column("bid_sz", np.int32), column("ask_sz", np.int32)
+    elif kind == r.TRADES:
+        data.px, data.size = column("price", np.int32), column("size", np.int32)
+        data.side = column("side", np.int8)
+    else:
+        data.ts_open, data.volume = column("open_ts", np.int64), column("volume", np.int64)
+        for short, name in zip("ohlc", ("open", "high", "low", "close"), strict=True):
+            setattr(data, short, column(name, np.int32))
+    return data
+
+
+def feed(session, events):
+    """Let the engine go through these events."""
+    held = list(streams_of(events, len(session.feeds)))
+    for at, (kind, k, data) in enumerate(held):
+        _set_stream(session.wires["stream"][0][at], kind, k, data)
+    session.wires["streams_n"] = len(held)
+    session.tell(r.GO)
+
+
+# ---------------------------------------------------------------- logs out
+NAMES = {
+    "role": r.ROLES, "cause": r.CAUSES, "exit_role": r.ROLES, "exit_cause": r.CAUSES,
+    "status": r.STATUS_NAMES, "reason": r.REASONS,
+}  # fmt: skip
+
+
+def dicts(name, rows):
+    return [to_dict(name, {n: row[n].item() for n in rows.dtype.names if n != "bar"} | (
+        {n: row["bar"][n].item() for n in r.BAR.names} if name == "bars" else {}
+    )) for row in rows]  # fmt: skip
+
+
+def to_dict(table, row):
+    for name, words in NAMES.items():
+        if name in row:
+            row[name] = words[row[name]]
+    if table in ("orders", "refusals"):
+        row["kind"] = r.ORDER_KINDS[row["kind"]]
+    if table == "orders":
+        for name in ("limit", "stop"):
+            row[name] = None if row[name] in NO_PRICE else row[name]
+    for name in ("ambiguous", "locked", "profit_locked", "over"):
+        if name in row:
+            row[name] = bool(row[name])
+    return row
+
+
+def run_real(scenario, by_day=True):
+    """The engine's result of a scenario; `by_day` feeds it one trading day at a time."""
+    script = CURRENT.script = Script(scenario.script)
+    session = ScenarioSession(scenario)
+    CURRENT.ticks = [feed.contract.instrument.tick_num / feed.contract.instrument.tick_den
+                     for feed in session.feeds]  # fmt: skip
+    parts = [scenario.events]
+    if by_day:
+        when = [e.ts - isinstance(e, Bar) for e in scenario.events]
+        parts = [
+            [e for e, ts in zip(scenario.events, when, strict=True) if start <= ts < end]
+            for _, start, end in scenario.days
+        ]
+    for part in parts:
+        if part:
+            feed(session, part)
+    session.wires["streams_n"] = 0
+    session.tell(r.FINISH, a=0)
+    e = session.engine[0]
+    tables = {name: dicts(name, rows) for name, rows in session.logs().items()}
+    if scenario.rules.max_loss is None:
+        for row in tables["days"]:
+            row["level"] = None
+    return SimpleNamespace(
+        **tables, calls=script.log, events=int(e["events"]), dropped=int(e["dropped"]),
+        balance=int(e["balance"]), drawdown=int(e["drawdown"]),
+    )  # fmt: skip
