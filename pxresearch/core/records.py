@@ -26,13 +26,14 @@ MAX_RATE = 256  # largest order rate limit a minute
 NEVER = np.iinfo(np.int64).max  # an instant that does not come
 NO_BID = np.iinfo(np.int32).min  # a missing bid: lower than any price, so nothing sells to it
 NO_ASK = np.iinfo(np.int32).max  # a missing ask: higher than any price
-LOWEST, HIGHEST = -(2**40), 2**40  # outside any price in ticks
+LOWEST, HIGHEST = -(2**40), 2**40  # outside any price in ticks; also "no price"
 MICROS = 1_000_000  # micro-dollars a dollar
 
 # ---------------------------------------------------------------- enums (plain ints: numba reads them)
 BUY, SELL = 1, -1
 
 QUOTES, TRADES, BARS = 0, 1, 2  # stream kinds
+GO, CLOCK, BEGIN, FINISH = 3, 4, 5, 6  # what else the engine can be told to do
 STREAM_NAMES = ("quotes", "trades", "bars")
 
 HOLD, ORDER, CANCEL, FLATTEN = 0, 1, 2, 3  # what a signal asks for
@@ -52,6 +53,13 @@ THROUGH, TOUCH, QUEUE = 0, 1, 2  # when a resting limit fills
 LIMIT_FILLS = ("through", "touch", "queue")
 
 TIME_BARS, TICK_BARS, VOLUME_BARS, RANGE_BARS, SESSION_BARS = 0, 1, 2, 3, 4
+
+# Where a contract is in its session
+BEFORE_OPEN, OPEN_BEFORE_PAUSE, PAUSED, OPEN, CLOSED = range(5)
+
+# Which hook was called
+ON_BAR, ON_QUOTE, ON_TRADE, ON_FILL, ON_SESSION = range(5)
+HOOKS = ("on_bar", "on_quote", "on_trade", "on_fill", "on_session")
 
 # Why an order ended, a flatten began, or a risk event was written.
 NO_CAUSE = 0
@@ -118,17 +126,19 @@ SIGNAL = record(
     ("limit", "f8"), ("stop", "f8"), ("stop_loss", "f8"), ("take_profit", "f8"),
 )  # fmt: skip
 OPEN_ORDER = record(
-    ("id", "i8"), ("parent", "i8"), ("contract", "i4"), ("side", "i4"), ("kind", "i4"),
-    ("role", "i4"), ("status", "i4"), ("triggered", "i4"), ("qty", "i8"), ("filled", "i8"),
+    ("id", "i8"), ("parent", "i8"), ("contract", "i8"), ("side", "i8"), ("kind", "i8"),
+    ("role", "i8"), ("status", "i8"), ("triggered", "i8"), ("qty", "i8"), ("filled", "i8"),
     ("limit", "i8"), ("stop", "i8"), ("trail", "i8"), ("best", "i8"), ("ahead", "i8"),
     ("tag", "i8"), ("decided", "i8"), ("active_from", "i8"), ("cancel_at", "i8"), ("born", "i8"),
     ("cause", "i8"), ("visited", "i8"), ("value", "i8"),
     # the bracket that the entry's fills will make
-    ("bracket", "i4"), ("trailing_stop", "i4"), ("stop_ticks", "i8"), ("target_ticks", "i8"),
-    ("stop_loss", "i8"), ("take_profit", "i8"),
+    ("bracket", "i8"), ("trailing_stop", "i8"), ("stop_ticks", "i8"), ("target_ticks", "i8"),
+    ("stop_loss", "i8"), ("take_profit", "i8"), ("stop_distance", "i8"),
 )  # fmt: skip
 LOT = record(
     ("qty", "i8"), ("price", "i8"), ("ts", "i8"), ("order", "i8"), ("tag", "i8"), ("born", "i8"),
+    ("in_range", "i8"),  # entered in the range phase of the bar event `born`
+    ("cost", "i8"),  # a contract, at its own fill
     ("worst", "i8"), ("best", "i8"),  # marks since entry in ticks, signed so that more is better
 )  # fmt: skip
 
@@ -143,14 +153,16 @@ CONTRACT = record(
     # specification
     ("tick_num", "i8"), ("tick_den", "i8"), ("tick_value", "i8"), ("cost", "i8"),
     ("size_tenths", "i8"), ("cap", "i8"), ("product", "i8"),
-    ("has_quotes", "i4"), ("has_trades", "i4"), ("bars_only", "i4"), ("quote_stops", "i4"),
+    ("has_quotes", "i8"), ("has_trades", "i8"), ("bars_only", "i8"), ("quote_stops", "i8"),
     # session of the day
-    ("session", SESSION), ("in_session", "i4"), ("opened", "i4"), ("flattening", "i4"),
-    ("flatten_cause", "i4"), ("past_flatten", "i4"), ("orders", "i4"),
+    ("session", SESSION), ("in_session", "i8"), ("opened", "i8"), ("flattening", "i8"),
+    ("flatten_cause", "i8"), ("past_flatten", "i8"), ("orders", "i8"),
+    ("buying", "i8"), ("selling", "i8"),  # live entry orders a side
     # market
     ("bid", "i8"), ("ask", "i8"), ("bid_sz", "i8"), ("ask_sz", "i8"), ("quote_ts", "i8"),
     ("last", "i8"), ("last_sz", "i8"), ("last_side", "i8"), ("last_ts", "i8"), ("event_ts", "i8"),
-    ("mark", "i8"), ("marked", "i4"),
+    ("mark_bid", "i8"), ("mark_ask", "i8"),  # exit prices last seen, LOWEST before the first
+    ("mark", "i8"), ("marked", "i8"),
     # account
     ("position", "i8"), ("seen", "i8"), ("lot_head", "i8"), ("lot_count", "i8"),
     ("value_at_entry", "i8"),  # sum of lots, side * qty * price in ticks
@@ -166,14 +178,14 @@ CONTRACT = record(
 
 # ---------------------------------------------------------------- the account's rules and state
 RULES = record(
-    ("max_loss", "i8"), ("max_loss_lock", "i8"), ("has_max_loss", "i4"), ("has_lock", "i4"),
-    ("daily_loss", "i8"), ("has_daily_loss", "i4"),
-    ("profit_lock", "i8"), ("has_profit_lock", "i4"),
+    ("max_loss", "i8"), ("max_loss_lock", "i8"), ("has_max_loss", "i8"), ("has_lock", "i8"),
+    ("daily_loss", "i8"), ("has_daily_loss", "i8"),
+    ("profit_lock", "i8"), ("has_profit_lock", "i8"),
     ("max_tenths", "i8"), ("max_order_qty", "i8"), ("collar", "i8"), ("rate", "i8"),
     ("duplicate_ns", "i8"), ("quote_age_ns", "i8"), ("silence_ns", "i8"),
     ("loss_count", "i8"), ("loss_pause_ns", "i8"), ("loss_buffer", "i8"),
-    ("require_bracket", "i4"), ("bracket_risk", "i4"), ("mark_last", "i4"),
-    ("tiers", "i8"), ("tier_above", "i8", (8,)), ("tier_tenths", "i8", (8,)),
+    ("require_bracket", "i8"), ("bracket_risk", "i8"), ("mark_last", "i8"),
+    ("tiers", "i8"), ("tier_from", "i8", (8,)), ("tier_tenths", "i8", (8,)),
 )  # fmt: skip
 FILL_MODEL = record(
     ("limit_fill", "i8"), ("partial", "i8"), ("slippage", "i8"),
@@ -191,11 +203,12 @@ STREAM = record(
 ENGINE = record(
     ("contracts_n", "i8"), ("frames_n", "i8"), ("now", "i8"), ("next_ts", "i8"), ("events", "i8"),
     ("dropped", "i8"), ("seq", "i8"), ("orders_made", "i8"), ("fills_made", "i8"),
-    ("orders_top", "i8"), ("dirty", "i8"), ("day_index", "i8"), ("day_date", "i8"),
+    ("live_n", "i8"), ("free_n", "i8"), ("dirty", "i8"), ("day_index", "i8"), ("day_date", "i8"),
+    ("overflow", "i8"),  # a fixed table was full: the run stops rather than lose something
     ("day_end", "i8"), ("sample_at", "i8"), ("started", "i8"),
     # account
     ("balance", "i8"), ("start_balance", "i8"), ("day_start", "i8"), ("level", "i8"),
-    ("locked", "i4"), ("profit_locked", "i4"), ("over", "i4"), ("halted", "i4"),
+    ("locked", "i8"), ("profit_locked", "i8"), ("over", "i8"), ("halted", "i8"),
     ("loss_streak", "i8"), ("pause_until", "i8"), ("cap_tenths", "i8"), ("open_contracts", "i8"),
     ("realized", "i8"), ("costs", "i8"),
     # extremes of equity: of the run, the day and since the last equity sample
@@ -203,14 +216,17 @@ ENGINE = record(
     ("day_drawdown", "i8"), ("day_peak", "i8"), ("low", "i8"), ("high", "i8"),
     ("min_room", "i8"),  # closest approach to the maximum loss level
     ("day_trades", "i8"), ("day_fills", "i8"), ("day_events", "i8"), ("day_costs", "i8"),
-    ("day_in_market", "i8"), ("in_since", "i8"), ("last_sample", "i8"),
+    ("day_in_market", "i8"), ("in_since", "i8"), ("last_sample", "i8"), ("last_balance", "i8"),
     # last approved order, for the duplicate check; times of approved orders, for the rate
     ("dup_ts", "i8"), ("dup_key", "i8", (7,)), ("rate_at", "i8"), ("rate_ts", "i8", (MAX_RATE,)),
     ("notice_head", "i8"), ("notice_count", "i8"),
     ("avail_buy", "i8"), ("avail_sell", "i8"),
     ("rules", RULES), ("fill", FILL_MODEL),
+    ("live", "i8", (MAX_ORDERS,)),  # slots in use, in order of id
+    ("free", "i8", (MAX_ORDERS,)),
     ("signal", SIGNAL, (MAX_SIGNALS,)), ("notice_ev", NOTICE),
-    ("notices", NOTICE, (MAX_NOTICES,)), ("order", OPEN_ORDER, (MAX_ORDERS,)),
+    ("notices", NOTICE, (MAX_NOTICES,)), ("draft", OPEN_ORDER),
+    ("order", OPEN_ORDER, (MAX_ORDERS,)),
     ("contract", CONTRACT, (MAX_CONTRACTS,)),
 )  # fmt: skip
 

@@ -1,0 +1,156 @@
+"""`backtest`: one call from a strategy and ticks to a result.
+
+I/O: reads what the ticks read; measures its own duration.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pxresearch.brokers.replay import Replay
+from pxresearch.brokers.session import FillModel, Latency
+from pxresearch.errors import UsageError
+from pxresearch.programmes import Programme, programme
+from pxresearch.strategy import Strategy
+from pxresearch.ticks import Ticks
+
+if TYPE_CHECKING:
+    from pxresearch.report import Result
+
+
+def backtest(
+    strategy: Strategy,
+    ticks: Ticks | Sequence[Ticks],
+    *,
+    account: str | Programme,
+    limit_fill: str = "through",
+    stop_trigger: str = "trade",
+    slippage_ticks: int = 0,
+    latency: Latency | int = 0,
+    partial_fills: bool = False,
+    mark: str = "exit",
+    compiled: bool = True,
+    finish: str = "close",
+    keep_bars: bool = True,
+    progress: Callable[[int], None] | None = None,
+) -> Result:
+    """Replay a strategy over history, under the rules of an account.
+
+    Parameters
+    ----------
+    strategy
+        An instance, for example ``EmaCross(fast=10)``.
+    ticks
+        From `px.load` or `px.ticks`; several for several contracts in one account (indices in this
+        order).
+    account
+        Name of a programme ("combine-50k") or one made with `px.programme`. No default: the limits
+        of an account are money.
+    limit_fill
+        When a resting limit fills: "through", "touch" or "queue".
+    stop_trigger
+        "trade", or "quote" for the bid or ask side.
+    slippage_ticks
+        Ticks against us on every market and stop fill.
+    latency
+        One order latency in ns, or a `px.Latency` of feed, entry and acknowledgement.
+    partial_fills
+        Limit fills by the displayed or traded size.
+    mark
+        "exit" marks open positions at their exit side, "last" at the last trade.
+    compiled
+        False runs the same class in plain Python, for a debugger.
+    finish
+        "close" closes what is open at the end of the data at its exit side; "open" leaves it.
+    keep_bars
+        Keep the bars of the strategy's timeframes for `result.bars`.
+    progress
+        Called with the rows done after each trading session.
+
+    Returns
+    -------
+    Result
+        Summary, frames, figures.
+
+    Raises
+    ------
+    UsageError
+        A setting is wrong, or the strategy cannot be compiled or raised.
+    DataError
+        The data cannot be used.
+    """
+    chosen = [ticks] if isinstance(ticks, Ticks) else list(ticks)
+    if isinstance(strategy, type) or not isinstance(strategy, Strategy):
+        raise UsageError(
+            f"backtest needs an instance of a strategy, such as EmaCross(fast=10); received {strategy!r}"
+        )
+    if finish not in ("close", "open"):
+        raise UsageError(f"finish must be 'close' or 'open', received {finish!r}")
+    rules = account if isinstance(account, Programme) else programme(account)
+    delays = latency if isinstance(latency, Latency) else Latency(entry=latency)
+    fills = FillModel(
+        limit_fill=limit_fill,
+        stop_trigger=stop_trigger,
+        slippage_ticks=slippage_ticks,
+        partial_fills=partial_fills,
+        mark=mark,
+        latency=delays,
+    )
+    started = time.perf_counter()
+    replay = Replay(
+        strategy,
+        chosen,
+        rules,
+        fills,
+        compiled=compiled,
+        close=finish == "close",
+        keep_bars=keep_bars,
+    )
+    session = replay.run(progress)
+    elapsed = time.perf_counter() - started
+    return _result(strategy, chosen, rules, fills, session, elapsed, compiled)
+
+
+def _result(
+    strategy: Strategy,
+    ticks: Sequence[Ticks],
+    rules: Programme,
+    fills: FillModel,
+    session: Any,
+    elapsed: float,
+    compiled: bool,
+) -> Result:
+    from pxresearch.report import Result, Run
+
+    delays = fills.latency
+    settings = {
+        "limit_fill": fills.limit_fill,
+        "stop_trigger": fills.stop_trigger,
+        "slippage_ticks": fills.slippage_ticks,
+        "partial_fills": fills.partial_fills,
+        "mark": fills.mark,
+        "feed_latency_ns": int(delays.samples("feed")[0]),
+        "entry_latency_ns": int(delays.samples("entry")[0]),
+        "ack_latency_ns": int(delays.samples("ack")[0]),
+    }
+    return Result(
+        Run(
+            strategy=type(strategy).__name__,
+            parameters=strategy.parameters,
+            contracts=tuple(t.contract for t in ticks),
+            programme=rules,
+            settings=settings,
+            logs=session.logs(),
+            engine=session.engine,
+            frames=strategy.timeframes,
+            ticks=tuple(ticks),
+            events=int(session.engine["events"][0]),
+            first_ts=min(t.first for t in ticks),
+            last_ts=max(t.last for t in ticks),
+            elapsed_s=elapsed,
+            compiled=compiled,
+            synthetic=any("synthetic" in t.source for t in ticks),
+        )
+    )

@@ -1,0 +1,345 @@
+"""An engine and everything outside its record: the wires, the logs, the calendar, the hooks.
+
+One `EngineSession` serves a replay or a live session. It allocates, connects and drains; every rule
+is in the core. `snapshot` and `restore` copy the whole state, which is two records.
+
+I/O: none
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import numpy as np
+
+from pxresearch.core import records as r
+from pxresearch.core.replay import drive
+from pxresearch.errors import PxError, StrategyError, UsageError
+from pxresearch.instruments import Contract
+from pxresearch.programmes import Programme
+from pxresearch.sessions import schedule
+from pxresearch.strategy import Strategy, compile_hooks, new_record
+from pxresearch.timeframes import parse_timeframe
+from pxresearch.twin import Twin
+
+LOG_ROWS = 1 << 14
+NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """Delays of feed, order entry and acknowledgement, ns: a number or an array of samples each.
+
+    Samples are used in turn, by order and by fill, so a run repeats exactly.
+    """
+
+    feed: int | Sequence[int] = 0
+    entry: int | Sequence[int] = 0
+    ack: int | Sequence[int] = 0
+
+    def __post_init__(self) -> None:
+        for name in ("feed", "entry", "ack"):
+            values = self.samples(name)
+            if values.size == 0 or values.min() < 0:
+                raise UsageError(f"latency {name} must be one or more times of 0 ns or longer")
+
+    def samples(self, name: str) -> np.ndarray[Any, Any]:
+        """Samples of one delay, int64 ns, shape (n,)."""
+        value = np.atleast_1d(np.asarray(getattr(self, name)))
+        if value.dtype.kind not in "iu":
+            raise UsageError(f"latency {name} must be whole nanoseconds, received {value.dtype}")
+        return np.ascontiguousarray(value, dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FillModel:
+    """How orders fill; docs/engine.md section 3."""
+
+    limit_fill: str = "through"
+    stop_trigger: str = "trade"
+    slippage_ticks: int = 0
+    partial_fills: bool = False
+    mark: str = "exit"
+    latency: Latency = field(default_factory=Latency)
+
+    def __post_init__(self) -> None:
+        _one_of("limit_fill", self.limit_fill, r.LIMIT_FILLS)
+        _one_of("stop_trigger", self.stop_trigger, ("trade", "quote"))
+        _one_of("mark", self.mark, ("exit", "last"))
+        if not isinstance(self.slippage_ticks, int) or self.slippage_ticks < 0:
+            raise UsageError(
+                f"slippage_ticks must be a whole number of 0 or more, received {self.slippage_ticks!r}"
+            )
+
+
+def _one_of(name: str, value: str, allowed: Sequence[str]) -> None:
+    if value not in allowed:
+        raise UsageError(f"{name} must be one of {', '.join(allowed)}; received {value!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """What data a contract of the session has."""
+
+    contract: Contract
+    kinds: tuple[str, ...]
+
+
+class EngineSession:
+    """One engine wired to a strategy, an account and a calendar.
+
+    Parameters
+    ----------
+    strategy
+        Its parameters are read once; its state starts fresh.
+    feeds
+        The contracts, in the order of their indices.
+    programme, fills
+        Account rules and fill model.
+    first_ns, last_ns
+        Span of the calendar, ns UTC.
+    compiled
+        False runs the hooks in plain Python.
+    trading
+        True refuses instants that the calendar does not vouch for.
+    """
+
+    def __init__(
+        self,
+        strategy: Strategy,
+        feeds: Sequence[Feed],
+        programme: Programme,
+        fills: FillModel,
+        *,
+        first_ns: int,
+        last_ns: int,
+        compiled: bool = True,
+        trading: bool = False,
+        keep_bars: bool = False,
+    ) -> None:
+        _check_feeds(feeds, fills)
+        self.strategy, self.feeds, self.programme = strategy, tuple(feeds), programme
+        self.engine = np.zeros(1, r.ENGINE)
+        self.wires = np.zeros(1, r.WIRES)
+        self.record = new_record(strategy)
+        self._kept: list[Any] = []
+        self._rows: dict[str, list[np.ndarray[Any, Any]]] = {name: [] for name in r.LOGS}
+        self._wire_calendar(first_ns, last_ns, trading)
+        self._wire_latency(fills.latency)
+        self._wire_logs(keep_bars)
+        self._set_contracts(fills)
+        self._set_rules()
+        self._set_fills(fills)
+        self.twin: Twin | None = None
+        self._wire_hooks(compiled)
+        self.address = (self.engine.ctypes.data, self.wires.ctypes.data)
+        self.tell(r.BEGIN)
+
+    # -------------------------------------------------------------- wiring
+    def _keep(self, array: np.ndarray[Any, Any]) -> int:
+        """Hold an array for as long as the engine may look at it; returns its address."""
+        self._kept.append(array)
+        return array.ctypes.data
+
+    def _wire_calendar(self, first_ns: int, last_ns: int, trading: bool) -> None:
+        instruments = [f.contract.instrument for f in self.feeds]
+        days, sessions = schedule(
+            instruments,
+            first_ns,
+            last_ns,
+            flatten_margin_s=self.programme.flatten_margin_s,
+            no_open_margin_s=self.programme.no_open_margin_s,
+            trading=trading,
+        )
+        self.days = days
+        dates = [date(d // 10000, d // 100 % 100, d % 100) for d in days["date"].tolist()]
+        costs = np.array([[i.cost_micros(d) for i in instruments] for d in dates], dtype=np.int64)
+        x = self.wires
+        x["days"], x["days_n"] = self._keep(np.ascontiguousarray(days)), len(days)
+        x["sessions"] = self._keep(np.ascontiguousarray(sessions))
+        x["costs"] = self._keep(costs)
+        windows = self._news_windows()
+        x["news"], x["news_n"] = self._keep(windows), len(windows)
+
+    def _news_windows(self) -> np.ndarray[Any, Any]:
+        roots = [f.contract.instrument.root for f in self.feeds]
+        rows = np.zeros(len(self.programme.news_windows), r.NEWS)
+        for row, w in zip(rows, self.programme.news_windows, strict=True):
+            row["start"], row["end"], row["cap"] = w.start_ns, w.end_ns, w.cap or 0
+            row["barred"] = sum(1 << k for k, root in enumerate(roots) if root in w.no_opening)
+            row["capped"] = sum(1 << k for k, root in enumerate(roots) if root in w.capped)
+        return rows
+
+    def _wire_latency(self, latency: Latency) -> None:
+        for name in ("feed", "entry", "ack"):
+            samples = latency.samples(name)
+            self.wires[name], self.wires[f"{name}_n"] = self._keep(samples), len(samples)
+
+    def _wire_logs(self, keep_bars: bool) -> None:
+        self.buffers = {name: np.zeros(LOG_ROWS, dtype) for name, dtype in r.LOGS.items()}
+        for k, buffer in enumerate(self.buffers.values()):
+            self.wires["log"][0, k] = buffer.ctypes.data
+            self.wires["log_cap"][0, k] = LOG_ROWS
+        self.wires["bars_wanted"] = keep_bars
+        self.wires["engine"] = self.engine.ctypes.data
+        self.wires["strategy"] = self.record.ctypes.data
+
+    def _wire_hooks(self, compiled: bool) -> None:
+        if compiled:
+            from pxresearch.core.jit import native_address
+
+            for name, dispatcher in compile_hooks(self.strategy).items():
+                self.wires[name] = native_address(dispatcher)
+                self._kept.append(dispatcher)
+        else:
+            self.twin = Twin(self.strategy, self.engine, [f.contract.instrument for f in self.feeds])
+            for name, address in self.twin.addresses.items():
+                self.wires[name] = address
+
+    # -------------------------------------------------------------- settings of the engine record
+    def _set_contracts(self, fills: FillModel) -> None:
+        e = self.engine[0]
+        e["contracts_n"] = len(self.feeds)
+        frames = [parse_timeframe(text) for text in self.strategy.timeframes]
+        e["frames_n"] = len(frames)
+        caps = self.programme.product_caps(date.fromordinal(self._first_day().toordinal()))
+        roots = [f.contract.instrument.root for f in self.feeds]
+        for k, feed in enumerate(self.feeds):
+            c, i = e["contract"][k], feed.contract.instrument
+            c["tick_num"], c["tick_den"] = i.tick_num, i.tick_den
+            c["tick_value"], c["size_tenths"] = i.tick_value_micros, i.size_tenths
+            c["cap"] = caps.get(i.root, -1)
+            c["product"] = roots.index(i.root)
+            c["has_quotes"] = "quotes" in feed.kinds
+            c["has_trades"] = "quotes" not in feed.kinds or "trades" in feed.kinds
+            c["bars_only"] = feed.kinds == ("bars",)
+            c["quote_stops"] = fills.stop_trigger == "quote"
+            for f, (kind, period) in enumerate(frames):
+                c["frames"][f]["kind"], c["frames"][f]["period"] = kind, period
+
+    def _first_day(self) -> date:
+        d = int(self.days["date"][0])
+        return date(d // 10000, d // 100 % 100, d % 100)
+
+    def _set_rules(self) -> None:
+        p, e = self.programme, self.engine[0]
+        e["start_balance"] = p.start_balance_micros
+        rules = e["rules"]
+        for name, value in (
+            ("max_loss", p.max_loss_micros),
+            ("daily_loss", p.daily_loss_limit_micros),
+            ("profit_lock", p.daily_profit_lock_micros),
+        ):
+            rules[name], rules[f"has_{name}"] = value or 0, value is not None
+        rules["max_loss_lock"] = p.max_loss_lock_micros or 0
+        rules["has_lock"] = p.max_loss_lock_micros is not None
+        rules["max_tenths"] = p.max_size_tenths or 0
+        rules["max_order_qty"] = p.max_order_qty or 0
+        rules["collar"] = p.collar_ticks or 0
+        rules["rate"] = p.max_orders_per_minute or 0
+        rules["duplicate_ns"] = (p.duplicate_window_ms or 0) * 1_000_000
+        rules["quote_age_ns"] = (p.max_quote_age_s or 0) * NS
+        rules["silence_ns"] = (p.feed_silence_s or 0) * NS
+        rules["loss_count"] = p.loss_pause_after or 0
+        rules["loss_pause_ns"] = (p.loss_pause_s or 0) * NS
+        rules["loss_buffer"] = p.loss_buffer_micros
+        rules["require_bracket"], rules["bracket_risk"] = p.require_bracket, p.check_bracket_risk
+        rules["tiers"] = len(p.scaling)
+        for i, (least, tenths) in enumerate(p.scaling):
+            rules["tier_from"][i], rules["tier_tenths"][i] = least, tenths
+        if (p.max_orders_per_minute or 0) > r.MAX_RATE:
+            raise UsageError(
+                f"max_orders_per_minute can be at most {r.MAX_RATE}, received {p.max_orders_per_minute}"
+            )
+
+    def _set_fills(self, fills: FillModel) -> None:
+        fill = self.engine[0]["fill"]
+        fill["limit_fill"] = r.LIMIT_FILLS.index(fills.limit_fill)
+        fill["partial"], fill["slippage"] = fills.partial_fills, fills.slippage_ticks
+        self.engine[0]["rules"]["mark_last"] = fills.mark == "last"
+
+    # -------------------------------------------------------------- running
+    def tell(self, what: int, k: int = 0, ts: int = 0, a: int = 0, b: int = 0, c: int = 0, d: int = 0) -> None:
+        """Drive the engine once (see `core.replay.drive`), draining its logs as often as needed."""
+        code = drive(*self.address, what, k, ts, a, b, c, d)
+        while code == r.DRAIN:
+            self.drain()
+            code = drive(*self.address, r.GO, 0, 0, 0, 0, 0, 0) if what == r.GO else r.DONE
+        if code == r.HOOK_FAILED:
+            self._raise_hook_error()
+        if code == r.OVERFLOW:
+            raise PxError(
+                f"the engine ran out of room: more than {r.MAX_LOTS} open lots in a contract, "
+                f"{r.MAX_ORDERS} orders or {r.MAX_NOTICES} fills under way; nothing was lost silently"
+            )
+
+    def drain(self, last: bool = False) -> None:
+        """Move log rows out of the engine's buffers.
+
+        The newest refusal stays in its buffer until the end, because it may still be counted up.
+        """
+        for k, (name, buffer) in enumerate(self.buffers.items()):
+            n = int(self.wires["log_n"][0, k])
+            kept = 1 if name == "refusals" and n > 0 and not last else 0
+            if n > kept:
+                self._rows[name].append(buffer[: n - kept].copy())
+            if kept:
+                buffer[0] = buffer[n - 1]
+            self.wires["log_n"][0, k] = kept
+
+    def logs(self) -> dict[str, np.ndarray[Any, Any]]:
+        """All rows so far, by log."""
+        self.drain(last=True)
+        for name, parts in self._rows.items():
+            self._rows[name] = [np.concatenate(parts)] if parts else [np.zeros(0, r.LOGS[name])]
+        return {name: parts[0] for name, parts in self._rows.items()}
+
+    def _raise_hook_error(self) -> None:
+        hook = r.HOOKS[int(self.wires["failed_hook"][0])]
+        when = np.datetime64(int(self.wires["failed_at"][0]), "ns")
+        where = f"{type(self.strategy).__name__}.{hook} raised at {when} UTC"
+        if self.twin is not None and self.twin.error is not None:
+            raise StrategyError(f"{where}: {self.twin.error!r}") from self.twin.error
+        raise StrategyError(f"{where}; run it with compiled=False to see the line")
+
+    # -------------------------------------------------------------- state as plain data
+    def snapshot(self) -> bytes:
+        """The whole state of account, orders, bars and strategy."""
+        state = self.record if self.twin is None else self.twin.to_record(self.record)
+        return self.engine.tobytes() + state.tobytes()
+
+    def restore(self, state: bytes) -> None:
+        """Go back to a snapshot of a session with the same strategy and contracts."""
+        size = self.engine.nbytes
+        if len(state) != size + self.record.nbytes:
+            raise UsageError(
+                f"the snapshot has {len(state)} bytes, this session needs {size + self.record.nbytes}; "
+                "it is of another strategy or version"
+            )
+        self.engine[:] = np.frombuffer(state[:size], r.ENGINE)
+        self.record[:] = np.frombuffer(state[size:], self.record.dtype)
+        if self.twin is not None:
+            self.twin.from_record(self.record)
+
+
+def _check_feeds(feeds: Sequence[Feed], fills: FillModel) -> None:
+    if not 1 <= len(feeds) <= r.MAX_CONTRACTS:
+        raise UsageError(f"a session has 1 to {r.MAX_CONTRACTS} contracts, received {len(feeds)}")
+    codes = [f.contract.code for f in feeds]
+    if len(set(codes)) != len(codes):
+        raise UsageError(f"each contract once, received {', '.join(codes)}")
+    for feed in feeds:
+        if "bars" in feed.kinds and len(feed.kinds) > 1:
+            raise UsageError(
+                f"{feed.contract.code} has bars beside {', '.join(k for k in feed.kinds if k != 'bars')}; "
+                "choose: ticks.only('bars') or ticks.only('quotes', 'trades')"
+            )
+        if fills.limit_fill == "queue" and "quotes" not in feed.kinds:
+            raise UsageError(
+                f"limit_fill='queue' needs quotes with sizes; {feed.contract.code} has {', '.join(feed.kinds)}"
+            )
+        if fills.partial_fills and feed.kinds == ("bars",):
+            raise UsageError(f"partial_fills needs quotes or trades; {feed.contract.code} has bars only")

@@ -1,0 +1,176 @@
+"""How the core is compiled: records by address, hooks by address, one cached entry per loop.
+
+All state lives in records that are handed round as bare pointers; arrays in per-tick calls would
+cost an atomic reference count each. A strategy is called through the address of its compiled
+function, so the engine is compiled once, cached on disk, and never again for another strategy.
+
+I/O: reads the core's own source once, to stamp the compilation cache.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from pxresearch.core import records
+from pxresearch.core.onemodule import EntryCompiler, PartCompiler
+
+_NAMES = {
+    getattr(records, name): name
+    for name in dir(records)
+    if isinstance(getattr(records, name), np.dtype)
+}
+
+
+@functools.cache
+def record_type(dtype: np.dtype[Any]) -> Any:
+    """numba's type of a record, under a short name.
+
+    numba names a record by all its fields, and every function by its arguments: with the engine's
+    record that is kilobytes a function, and seconds of compilation.
+    """
+    if dtype.subdtype is not None:
+        base, shape = dtype.subdtype
+        return types.NestedArray(dtype=record_type(base), shape=shape)
+    if dtype.fields is None:
+        return numba.from_dtype(dtype)
+    fields = [
+        (name, {"type": record_type(f[0]), "offset": f[1]}) for name, f in dtype.fields.items()
+    ]
+    made = types.Record(fields, dtype.itemsize, dtype.isalignedstruct)
+    if dtype in _NAMES:
+        made.name = f"px_{_NAMES[dtype]}"
+    return made
+
+
+ENGINE_T = record_type(records.ENGINE)
+WIRES_T = record_type(records.WIRES)
+DAY_T = record_type(records.DAY)
+SESSION_T = record_type(records.SESSION)
+NEWS_T = record_type(records.NEWS)
+FILL_T = record_type(records.FILL_ROW)
+TRADE_T = record_type(records.TRADE_ROW)
+ORDER_T = record_type(records.ORDER_ROW)
+REFUSAL_T = record_type(records.REFUSAL_ROW)
+EQUITY_T = record_type(records.EQUITY_ROW)
+DAYROW_T = record_type(records.DAY_ROW)
+RISK_T = record_type(records.RISK_ROW)
+BARROW_T = record_type(records.BAR_ROW)
+
+compiled = numba.njit(error_model="numpy", pipeline_class=PartCompiler)
+
+
+@functools.cache
+def _core_stamp() -> str:
+    """One hash over every file of the core: numba itself looks at the entry's own file only."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def entry(signature: str) -> Callable[[Callable[..., Any]], Any]:
+    """Compile on first call for one signature, and cache on disk under the stamp of the core."""
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        dispatcher: Any = numba.njit(
+            cache=True, error_model="numpy", nogil=True, pipeline_class=EntryCompiler
+        )(function)
+        cache_file = getattr(dispatcher._cache, "_cache_file", None)
+        if cache_file is not None:
+            cache_file._source_stamp = _core_stamp()
+
+        @functools.wraps(function)
+        def call(*args: Any) -> Any:
+            if not dispatcher.overloads:
+                dispatcher.compile(signature)
+            return dispatcher(*args)
+
+        return call
+
+    return decorate
+
+
+@intrinsic
+def record_at(typingctx: Any, address: Any, record_type: Any) -> Any:
+    """View the record of the given type at an address; nothing owns it, nothing is counted."""
+    target = record_type.instance_type if isinstance(record_type, types.TypeRef) else None
+    if target is None:
+        return None
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.inttoptr(args[0], context.get_value_type(target))
+
+    return target(types.int64, record_type), codegen
+
+
+@intrinsic
+def address_of(typingctx: Any, rec: Any) -> Any:
+    """Address of a record."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.ptrtoint(args[0], ir.IntType(64))
+
+    return types.int64(rec), codegen
+
+
+def _loader(bits: int) -> Any:
+    @intrinsic
+    def load(typingctx: Any, address: Any, index: Any) -> Any:
+        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            integer = ir.IntType(bits)
+            pointer = builder.inttoptr(args[0], integer.as_pointer())
+            value = builder.load(builder.gep(pointer, [args[1]]))
+            return value if bits == 64 else builder.sext(value, ir.IntType(64))
+
+        return types.int64(types.int64, types.int64), codegen
+
+    return load
+
+
+i8_at = _loader(64)
+i4_at = _loader(32)
+i1_at = _loader(8)
+
+
+@intrinsic
+def call_hook(
+    typingctx: Any, function: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any
+) -> Any:
+    """Call a compiled hook of seven int64 arguments by address.
+
+    Returns (status, signals): a status other than 0 means that the hook raised.
+    """
+    result = types.UniTuple(types.int64, 2)
+    signature = result(*([types.int64] * 8))
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        i64, i8p = ir.IntType(64), ir.IntType(8).as_pointer()
+        native = ir.FunctionType(
+            ir.IntType(32), [i64.as_pointer(), i8p.as_pointer(), *([i64] * 7)]
+        )
+        out = cgutils.alloca_once(builder, i64)
+        error = cgutils.alloca_once(builder, i8p)
+        pointer = builder.inttoptr(args[0], native.as_pointer())
+        status = builder.call(pointer, [out, error, *args[1:]])
+        status = builder.zext(status, i64)
+        return context.make_tuple(builder, result, [status, builder.load(out)])
+
+    return signature, codegen
+
+
+def native_address(dispatcher: Any) -> int:
+    """Address of the one compiled overload of a dispatcher, for `call_hook`."""
+    (signature,) = dispatcher.overloads
+    result = dispatcher.overloads[signature]
+    return result.library.get_pointer_to_function(result.fndesc.llvm_func_name)

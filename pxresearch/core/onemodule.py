@@ -1,0 +1,132 @@
+"""Compile many small functions as one LLVM module.
+
+numba optimises and emits each function together with everything it calls, so a chain of small
+functions is compiled over and over: the engine took 94 s that way. Here a `part` is lowered only;
+the entry links all parts that it reaches, and optimises and emits them once.
+
+The two compiler classes are numba's documented extension point (`pipeline_class`); the library
+classes rely on a few methods of `JITCodeLibrary`, which tests/test_jit.py watches.
+
+I/O: none
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler
+
+_NUMBERS = itertools.count()
+
+
+class _NoEnvironment:
+    """A code generator that leaves a part's environment alone: a part is never called from Python."""
+
+    def __init__(self, codegen: Any) -> None:
+        self._codegen = codegen
+
+    def set_env(self, env_name: str, env: Any) -> None:
+        """Skip: there is no emitted code to give an environment to."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._codegen, name)
+
+
+class PartLibrary(JITCodeLibrary):
+    """Lowered code of one function; neither optimised nor emitted on its own."""
+
+    _complete: Any = None
+
+    @property
+    def codegen(self) -> Any:
+        """The code generator, without the step that needs emitted code."""
+        return _NoEnvironment(self._codegen)
+
+    def _optimize_functions(self, ll_module: Any) -> None:
+        ll_module.data_layout = self._codegen._data_layout
+
+    def finalize(self) -> None:
+        """Keep the module as it is."""
+        self._finalized = True
+
+    def get_pointer_to_function(self, name: str) -> int:
+        """No function of a part can be called by itself."""
+        return 0
+
+    def raw_module(self) -> Any:
+        """This function alone, ready to be linked."""
+        return super()._get_module_for_linking()
+
+    def _get_module_for_linking(self) -> Any:
+        """This function and all it calls, for an ordinary numba function that calls it."""
+        if self._complete is None:
+            module = self.raw_module().clone()
+            for library in reach(self):
+                module.link_in(_module(library), preserve=True)
+            self._complete = module
+        return self._complete
+
+
+class EntryLibrary(JITCodeLibrary):
+    """An entry: links every part it reaches, then optimises and emits once."""
+
+    def finalize(self) -> None:
+        """Link, optimise, emit."""
+        for library in reach(self):
+            self._final_module.link_in(_module(library), preserve=True)
+        self._linking_libraries = []
+        super().finalize()
+
+
+def reach(library: Any) -> list[Any]:
+    """All libraries that a library needs, each once, not itself; an ordinary one is complete."""
+    seen: dict[int, Any] = {}
+    waiting = list(library._linking_libraries)
+    while waiting:
+        found = waiting.pop()
+        if id(found) not in seen:
+            seen[id(found)] = found
+            if isinstance(found, PartLibrary):
+                waiting.extend(found._linking_libraries)
+    return list(seen.values())
+
+
+def _module(library: Any) -> Any:
+    if isinstance(library, PartLibrary):
+        return library.raw_module()
+    return library._get_module_for_linking()
+
+
+class _LibraryCompiler(Compiler):
+    library_class: type[JITCodeLibrary] = JITCodeLibrary
+
+    def __init__(
+        self, typingctx: Any, targetctx: Any, library: Any, args: Any, return_type: Any,
+        flags: Any, locals: Any,
+    ) -> None:  # fmt: skip
+        library = self.library_class(targetctx.codegen(), f"pxresearch_{next(_NUMBERS)}")
+        library.enable_object_caching()
+        super().__init__(typingctx, targetctx, library, args, return_type, flags, locals)
+
+
+class PartCompiler(_LibraryCompiler):
+    """Compiles a part."""
+
+    library_class = PartLibrary
+
+    def __init__(self, *args: Any) -> None:
+        flags = args[5]
+        flags.no_cpython_wrapper = True
+        flags.no_cfunc_wrapper = True
+        super().__init__(*args)
+
+
+class EntryCompiler(_LibraryCompiler):
+    """Compiles an entry."""
+
+    library_class = EntryLibrary
+
+
+__all__ = ["EntryCompiler", "EntryLibrary", "PartCompiler", "PartLibrary", "reach"]

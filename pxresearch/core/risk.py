@@ -1,0 +1,505 @@
+"""The risk manager: `watch` judges the account on every event, `check` judges every signal.
+
+It is the same in replay, paper and live. It fails closed: without a price, with a stale quote or
+in a state that is not plainly open, nothing that adds exposure passes. Reductions and cancels always
+pass. Each verdict is a reason code with the number that led to it and the limit that it met.
+docs/engine.md sections 6 and 7 are the specification.
+
+I/O: none
+"""
+
+from __future__ import annotations
+
+import math
+
+from pxresearch.core.account import equity
+from pxresearch.core.jit import NEWS_T, compiled, record_at
+from pxresearch.core.logs import log_refusal, log_risk
+from pxresearch.core.matching import taker_price
+from pxresearch.core.orders import cancel_entries, delay, new_order
+from pxresearch.core.records import (
+    ACCOUNT_OVER,
+    AFTER_CUTOFF,
+    APPROVED,
+    BAD_CONTRACT,
+    BAD_PRICE,
+    BAD_QUANTITY,
+    BRACKET_MISSING,
+    BRACKET_RISK,
+    BY_STRATEGY,
+    COLLAR,
+    DAILY_LOSS,
+    DAY_LOCKED,
+    DUPLICATE,
+    ENTRY,
+    EXIT,
+    FLATTENING,
+    HALTED,
+    HIGHEST,
+    LIMIT,
+    LOSS_PAUSE,
+    LOSS_STREAK,
+    LOWEST,
+    MARKET,
+    MAX_CONTRACTS,
+    MAX_LOSS,
+    MAX_ORDERS,
+    MAX_RATE,
+    NEVER,
+    NEWS,
+    NEWS_WINDOW,
+    NO_PRICE,
+    NOT_PERMITTED,
+    OFF_GRID,
+    ORDER_SIZE,
+    POSITION_CAP,
+    PRODUCT_CAP,
+    PROFIT_LOCK,
+    PROFIT_LOCKED,
+    RATE,
+    REDUCE_ONLY,
+    SESSION_CLOSED,
+    STALE_QUOTE,
+    STOP,
+    STOP_LIMIT,
+    STOP_LOSS,
+    TOO_MANY_ORDERS,
+    TRAILING,
+    WRONG_SIDE,
+)
+
+RATE_WINDOW = 60_000_000_000
+NEWS_SIZE = NEWS.itemsize
+
+
+# ------------------------------------------------------------------ flatten: one routine
+@compiled
+def flatten_contract(S, X, k, cause, ts):
+    """Stop opening in a contract, cancel its entries, close its position."""
+    c = S.contract[k]
+    if c.flattening == 0:
+        c.flattening = 1
+        c.flatten_cause = cause
+    cancel_entries(S, X, k, 0, cause, ts)
+    press_flatten(S, X, k, ts)
+    S.dirty = 1
+
+
+@compiled
+def flatten_all(S, X, cause, ts):
+    """Flatten every contract of the account."""
+    for k in range(S.contracts_n):
+        flatten_contract(S, X, k, cause, ts)
+
+
+@compiled
+def press_flatten(S, X, k, ts):
+    """While a flattening contract has a position and no flatten order, send one; end when done."""
+    c = S.contract[k]
+    if c.flattening == 0:
+        return
+    if c.position == 0:
+        if c.orders == 0:
+            c.flattening = 0
+            S.dirty = 1
+        return
+    for i in range(S.live_n):
+        o = S.order[S.live[i]]
+        if o.contract == k and o.role == EXIT:
+            return
+    side = -1 if c.position > 0 else 1
+    slot = new_order(S, k, side, abs(c.position), MARKET, EXIT, ts)
+    o = S.order[slot]
+    o.cause = c.flatten_cause
+    if c.bars_only == 0:
+        o.active_from = ts + delay(X, o.id)
+
+
+# ------------------------------------------------------------------ watch: after every event
+@compiled
+def watch(S, X, ts):
+    """Judge equity against the limits of the account; each acts once until it is reset."""
+    if S.over != 0:
+        return
+    rules = S.rules
+    now = equity(S)
+    if rules.has_max_loss != 0 and now <= S.level:
+        S.over = 1
+        log_risk(X, ts, MAX_LOSS, -1, now, S.level)
+        flatten_all(S, X, MAX_LOSS, ts)
+        return
+    day = now - S.day_start
+    if rules.has_daily_loss != 0 and S.locked == 0 and day <= -rules.daily_loss:
+        S.locked = 1
+        log_risk(X, ts, DAILY_LOSS, -1, day, -rules.daily_loss)
+        flatten_all(S, X, DAILY_LOSS, ts)
+    elif rules.has_profit_lock != 0 and S.profit_locked == 0 and day >= rules.profit_lock:
+        S.profit_locked = 1
+        log_risk(X, ts, PROFIT_LOCK, -1, day, rules.profit_lock)
+        flatten_all(S, X, PROFIT_LOCK, ts)
+
+
+@compiled
+def watch_losses(S, X, ts):
+    """Begin a pause when too many trades in a row have lost."""
+    rules = S.rules
+    if rules.loss_count > 0 and S.loss_streak >= rules.loss_count:
+        log_risk(X, ts, LOSS_STREAK, -1, S.loss_streak, rules.loss_count)
+        S.loss_streak = 0
+        S.pause_until = ts + rules.loss_pause_ns if rules.loss_pause_ns > 0 else S.day_end
+
+
+@compiled
+def floor_level(S):
+    """Highest equity at which a limit acts, or a value never reached."""
+    if S.over != 0:
+        return -(2**62)
+    low = -(2**62)
+    if S.rules.has_max_loss != 0:
+        low = S.level
+    if S.rules.has_daily_loss != 0 and S.locked == 0:
+        low = max(low, S.day_start - S.rules.daily_loss)
+    return low
+
+
+@compiled
+def ceiling_level(S):
+    """Lowest equity at which the profit lock acts, or a value never reached."""
+    if S.over != 0 or S.rules.has_profit_lock == 0 or S.profit_locked != 0:
+        return 2**62
+    return S.day_start + S.rules.profit_lock
+
+
+# ------------------------------------------------------------------ check: every signal
+@compiled
+def to_ticks(c, price):
+    """Ticks of a float price, or HIGHEST when it is not a whole number of ticks."""
+    exact = price * c.tick_den / c.tick_num
+    ticks = math.floor(exact + 0.5)
+    if abs(exact - ticks) > 1e-6 * max(1.0, abs(exact) * 1e-6):
+        return HIGHEST
+    return int(ticks)
+
+
+@compiled
+def _price(c, value, needed):
+    """(reason, ticks) of one price of a signal; NaN means that it was not given."""
+    if math.isnan(value):
+        return (BAD_PRICE, LOWEST) if needed else (APPROVED, LOWEST)
+    if math.isinf(value) or abs(value) > 1e12:
+        return BAD_PRICE, LOWEST
+    ticks = to_ticks(c, value)
+    if ticks == HIGHEST:
+        return OFF_GRID, LOWEST
+    return APPROVED, ticks
+
+
+@compiled
+def _form(S, s, o):
+    """Rows 1 to 4: turn a signal into order fields in ticks; returns the first fault."""
+    if s.contract < 0 or s.contract >= S.contracts_n:
+        return BAD_CONTRACT
+    if s.qty < 1 or s.qty > 1_000_000:
+        return BAD_QUANTITY
+    c = S.contract[s.contract]
+    if s.trail < 0 or s.stop_ticks < 0 or s.target_ticks < 0 or (s.order == TRAILING and s.trail < 1):
+        return BAD_PRICE
+    if s.trailing_stop != 0 and s.stop_ticks == 0:
+        return BAD_PRICE
+    bad = APPROVED
+    reason, o.limit = _price(c, s.limit, s.order in (LIMIT, STOP_LIMIT))
+    bad = _first(bad, reason)
+    reason, o.stop = _price(c, s.stop, s.order in (STOP, STOP_LIMIT))
+    bad = _first(bad, reason)
+    reason, o.stop_loss = _price(c, s.stop_loss, False)
+    bad = _first(bad, reason)
+    reason, o.take_profit = _price(c, s.take_profit, False)
+    bad = _first(bad, reason)
+    o.contract = s.contract
+    o.side = s.side
+    o.qty = s.qty
+    o.kind = s.order
+    o.trail = s.trail
+    o.tag = s.tag
+    o.stop_ticks = s.stop_ticks
+    o.target_ticks = s.target_ticks
+    o.trailing_stop = s.trailing_stop
+    gives = s.stop_ticks > 0 or s.target_ticks > 0
+    o.bracket = gives or o.stop_loss != LOWEST or o.take_profit != LOWEST
+    return bad
+
+
+@compiled
+def _first(before, now):
+    """The reason with the lower row, APPROVED being none."""
+    if before == APPROVED or (now != APPROVED and now < before):
+        return now
+    return before
+
+
+@compiled
+def opening_quantity(S, o):
+    """What an order adds to the exposure, beyond the position it reduces."""
+    c = S.contract[o.contract]
+    room = max(0, -o.side * c.position)
+    if room > 0:
+        for i in range(S.live_n):
+            w = S.order[S.live[i]]
+            if w.contract == o.contract and w.side == o.side and w.role == ENTRY:
+                room -= w.qty - w.filled
+    return o.qty - min(o.qty, max(0, room))
+
+
+@compiled
+def _state(S, X, c, o, ts):
+    """Rows 5 to 16: is opening allowed at all, now, in this product, in this size?"""
+    rules = S.rules
+    if S.halted != 0:
+        return HALTED, 1, 0
+    if S.over != 0:
+        return ACCOUNT_OVER, equity(S), S.level
+    if S.locked != 0:
+        return DAY_LOCKED, equity(S) - S.day_start, -rules.daily_loss
+    if S.profit_locked != 0:
+        return PROFIT_LOCKED, equity(S) - S.day_start, rules.profit_lock
+    if rules.silence_ns > 0 and ts - c.event_ts > rules.silence_ns:
+        return REDUCE_ONLY, ts - c.event_ts, rules.silence_ns
+    if c.flattening != 0:
+        return FLATTENING, c.position, 0
+    if c.in_session == 0:
+        return SESSION_CLOSED, ts, c.session.open
+    cutoff = min(c.session.no_open_from, c.session.flatten_at)
+    if ts >= cutoff:
+        return AFTER_CUTOFF, ts, cutoff
+    if ts < S.pause_until:
+        return LOSS_PAUSE, ts, S.pause_until
+    reason, value, limit = _news(S, X, o, ts)
+    if reason != APPROVED:
+        return reason, value, limit
+    if c.cap == 0:
+        return NOT_PERMITTED, o.qty, 0
+    if rules.max_order_qty > 0 and o.qty > rules.max_order_qty:
+        return ORDER_SIZE, o.qty, rules.max_order_qty
+    return APPROVED, 0, 0
+
+
+@compiled
+def _news(S, X, o, ts):
+    """Row 14: a news window that bars the product, or caps it."""
+    for i in range(X.news_n):
+        w = record_at(X.news + i * NEWS_SIZE, NEWS_T)
+        if w.start <= ts and ts < w.end:
+            bit = 1 << o.contract
+            if w.barred & bit:
+                return NEWS_WINDOW, ts, w.end
+            if w.capped & bit:
+                worst = worst_position(S, o.contract, o)
+                if worst > w.cap:
+                    return NEWS_WINDOW, worst, w.cap
+    return APPROVED, 0, 0
+
+
+@compiled
+def _market(S, c, o, ts, entry, reference):
+    """Rows 17 to 20: is there a fresh price, and is the order sane beside it?"""
+    rules = S.rules
+    if abs(reference) >= HIGHEST:
+        return NO_PRICE, 0, 0
+    seen = c.quote_ts if c.has_quotes != 0 else c.last_ts
+    if rules.quote_age_ns > 0 and ts - seen > rules.quote_age_ns:
+        return STALE_QUOTE, ts - seen, rules.quote_age_ns
+    if (o.kind == STOP or o.kind == STOP_LIMIT) and (o.stop - reference) * o.side <= 0:
+        return WRONG_SIDE, o.stop, reference
+    if o.stop_loss != LOWEST and (entry - o.stop_loss) * o.side <= 0:
+        return WRONG_SIDE, o.stop_loss, entry
+    if o.take_profit != LOWEST and (o.take_profit - entry) * o.side <= 0:
+        return WRONG_SIDE, o.take_profit, entry
+    if rules.collar > 0 and abs(entry - reference) > rules.collar:
+        return COLLAR, abs(entry - reference), rules.collar
+    return APPROVED, 0, 0
+
+
+@compiled
+def _flow(S, o, ts):
+    """Rows 21 to 23: bracket demanded, duplicate, order rate."""
+    rules = S.rules
+    if rules.require_bracket != 0 and o.stop_ticks == 0 and o.stop_loss == LOWEST:
+        return BRACKET_MISSING, 0, 1
+    if rules.duplicate_ns > 0 and S.dup_ts != NEVER and ts - S.dup_ts < rules.duplicate_ns:
+        key = S.dup_key
+        same = key[0] == o.contract and key[1] == o.side and key[2] == o.kind and key[3] == o.qty
+        if same and key[4] == o.limit and key[5] == o.stop and key[6] == o.trail:
+            return DUPLICATE, ts - S.dup_ts, rules.duplicate_ns
+    if rules.rate > 0:
+        oldest = S.rate_ts[(S.rate_at - rules.rate) % MAX_RATE]
+        if S.rate_at >= rules.rate and ts - oldest < RATE_WINDOW:
+            return RATE, rules.rate + 1, rules.rate
+    return APPROVED, 0, 0
+
+
+@compiled
+def worst_position(S, k, extra):
+    """Largest position a contract can reach with its working orders and one more order, contracts."""
+    c = S.contract[k]
+    buys = 0
+    sells = 0
+    if c.orders > 0:
+        for i in range(S.live_n):
+            o = S.order[S.live[i]]
+            if o.contract == k and o.role == ENTRY:
+                if o.side > 0:
+                    buys += o.qty - o.filled
+                else:
+                    sells += o.qty - o.filled
+    if extra.contract == k:
+        if extra.side > 0:
+            buys += extra.qty
+        else:
+            sells += extra.qty
+    return max(abs(c.position + buys), abs(c.position - sells))
+
+
+@compiled
+def _caps(S, c, o):
+    """Rows 24 and 25: product cap in contracts, position cap in tenths of mini-equivalents."""
+    product = 0
+    tenths = 0
+    for k in range(S.contracts_n):
+        worst = worst_position(S, k, o)
+        tenths += worst * S.contract[k].size_tenths
+        if S.contract[k].product == c.product:
+            product += worst
+    if c.cap > 0 and product > c.cap:
+        return PRODUCT_CAP, product, c.cap
+    if S.cap_tenths > 0 and tenths > S.cap_tenths:
+        return POSITION_CAP, tenths, S.cap_tenths
+    return APPROVED, 0, 0
+
+
+@compiled
+def _stop_distance(o, entry):
+    """Ticks from the expected entry to the bracket's stop; 0 without one."""
+    if o.stop_ticks > 0:
+        return o.stop_ticks
+    if o.stop_loss != LOWEST:
+        return (entry - o.stop_loss) * o.side
+    return 0
+
+
+@compiled
+def _bracket_risk(S, c, o, opening, entry):
+    """Row 26: worst case of all brackets against what is left of the daily limit."""
+    rules = S.rules
+    if rules.bracket_risk == 0 or rules.has_daily_loss == 0:
+        return APPROVED, 0, 0
+    distance = _stop_distance(o, entry)
+    if distance == 0:
+        return APPROVED, 0, 0
+    risk = opening * (distance * c.tick_value + 2 * c.cost)
+    for i in range(S.live_n):
+        w = S.order[S.live[i]]
+        wc = S.contract[w.contract]
+        left = w.qty - w.filled
+        if w.role == ENTRY and w.bracket != 0:
+            if w.stop_distance > 0:
+                risk += left * (w.stop_distance * wc.tick_value + 2 * wc.cost)
+        elif w.role == STOP_LOSS:
+            far = max(0, (w.stop - wc.mark) * w.side) if wc.marked != 0 else 0
+            risk += left * (far * wc.tick_value + wc.cost)
+    left_of_limit = equity(S) - S.day_start + rules.daily_loss - rules.loss_buffer
+    if risk > left_of_limit:
+        return BRACKET_RISK, risk, left_of_limit
+    return APPROVED, 0, 0
+
+
+@compiled
+def _slots(S, o):
+    """Row 27: slots left, with two kept for each bracket and one for each contract's flatten."""
+    kept = MAX_CONTRACTS + (3 if o.bracket != 0 else 1)
+    for i in range(S.live_n):
+        w = S.order[S.live[i]]
+        if w.role == ENTRY and w.bracket != 0:
+            kept += 2
+    if kept > S.free_n:
+        return TOO_MANY_ORDERS, MAX_ORDERS - S.free_n, MAX_ORDERS - MAX_CONTRACTS
+    return APPROVED, 0, 0
+
+
+@compiled
+def expected_entry(o, reference):
+    """Price at which an order is expected to fill, ticks."""
+    if o.kind == LIMIT or o.kind == STOP_LIMIT:
+        return o.limit
+    return o.stop if o.kind == STOP else reference
+
+
+@compiled
+def verdict(S, X, s, o, ts):
+    """Judge a signal: (reason, value, limit); fills the draft order `o`."""
+    reason = _form(S, s, o)
+    if reason != APPROVED:
+        return reason, s.qty, 0
+    c = S.contract[o.contract]
+    opening = opening_quantity(S, o)
+    if opening == 0:
+        return _slots(S, o)
+    reason, value, limit = _state(S, X, c, o, ts)
+    if reason == APPROVED:
+        reference = taker_price(c, o.side, False)
+        entry = expected_entry(o, reference)
+        reason, value, limit = _market(S, c, o, ts, entry, reference)
+        if reason == APPROVED:
+            reason, value, limit = _flow(S, o, ts)
+        if reason == APPROVED:
+            reason, value, limit = _caps(S, c, o)
+        if reason == APPROVED:
+            reason, value, limit = _bracket_risk(S, c, o, opening, entry)
+            o.stop_distance = _stop_distance(o, entry)
+        if reason == APPROVED:
+            reason, value, limit = _slots(S, o)
+    return reason, value, limit
+
+
+@compiled
+def check(S, X, s, ts):
+    """Judge a signal and make its order, or write down why not; returns True when approved."""
+    draft = S.draft
+    reason, value, limit = verdict(S, X, s, draft, ts)
+    if reason != APPROVED:
+        log_refusal(X, ts, s.contract, s, reason, value, limit)
+        return False
+    c = S.contract[draft.contract]
+    slot = new_order(S, draft.contract, draft.side, draft.qty, draft.kind, ENTRY, ts)
+    o = S.order[slot]
+    o.limit = draft.limit
+    o.stop = draft.stop
+    o.trail = draft.trail
+    o.tag = draft.tag
+    o.bracket = draft.bracket
+    o.stop_ticks = draft.stop_ticks
+    o.target_ticks = draft.target_ticks
+    o.stop_loss = draft.stop_loss
+    o.take_profit = draft.take_profit
+    o.trailing_stop = draft.trailing_stop
+    o.stop_distance = draft.stop_distance
+    o.cause = BY_STRATEGY
+    if c.bars_only == 0:
+        o.active_from = ts + delay(X, o.id)
+    _remember(S, o, ts)
+    return True
+
+
+@compiled
+def _remember(S, o, ts):
+    """Keep what the duplicate and rate checks look back at."""
+    S.dup_ts = ts
+    key = S.dup_key
+    key[0] = o.contract
+    key[1] = o.side
+    key[2] = o.kind
+    key[3] = o.qty
+    key[4] = o.limit
+    key[5] = o.stop
+    key[6] = o.trail
+    S.rate_ts[S.rate_at % MAX_RATE] = ts
+    S.rate_at += 1
