@@ -152,6 +152,7 @@ def _run(request: _Request, catalog: Path, *, compiled: bool, hidden: bool) -> A
 
     path, name = find_strategy(request.strategy)
     from pxresearch.backtest import backtest as run
+    from pxresearch.brokers.session import Latency
     from pxresearch.programmes import programme
     from pxresearch.strategy import load_strategy
     from pxresearch.ticks import load
@@ -169,21 +170,15 @@ def _run(request: _Request, catalog: Path, *, compiled: bool, hidden: bool) -> A
     ticks = [
         load(code, first, last, catalog=catalog, bars=request.bars) for code in settings.contracts
     ]
-    fills = settings.fills
+    fills, rows = settings.fills, sum(map(len, ticks))
+    feed, entry, ack = fills.latency_ns()
     with progress_bar("backtest", hidden=hidden) as update:
         return run(
             cls(**settings.parameters), ticks, account=account, limit_fill=fills.limit_fill,
             stop_trigger=fills.stop_trigger, slippage_ticks=fills.slippage_ticks,
-            partial_fills=fills.partial_fills, latency=_latency(fills.latency_ns()),
-            compiled=compiled, progress=update,
+            partial_fills=fills.partial_fills, latency=Latency(feed=feed, entry=entry, ack=ack),
+            compiled=compiled, progress=lambda done: update(done, rows),
         )  # fmt: skip
-
-
-def _latency(ns: tuple[int, int, int]) -> Any:
-    from pxresearch.backtest import Latency
-
-    feed, entry, ack = ns
-    return Latency(feed=feed, entry=entry, ack=ack)
 
 
 def _day(flag: str, text: str | None) -> date | None:
