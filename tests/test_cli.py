@@ -217,7 +217,11 @@ def test_uncompiled_gives_the_same_result(run: Run, demo_catalog: Path, often: P
     args = ("backtest", often, "--contract", "MESZ26", "--catalog", demo_catalog, "--json")
     day = ("--from", "2026-09-15", "--to", "2026-09-15")
     fast, slow = (json.loads(run(*args, *day, *more).out) for more in ((), ("--uncompiled",)))
-    assert fast["metrics"] == slow["metrics"]
+    assert fast["fills"] > 2
+    own = {"compiled", "elapsed_s"}
+    assert {k: v for k, v in fast.items() if k not in own} == {
+        k: v for k, v in slow.items() if k not in own
+    }
 
 
 @pytest.mark.parametrize(
