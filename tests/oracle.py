@@ -134,12 +134,10 @@ class Oracle:
         return self.out
 
     def begin(self, event):
-        """Reading: the run starts at the start of the first event's day."""
-        ts = effective_ts(event)
-        index = next(k for k, (_, start, end) in enumerate(self.days) if start <= ts < end)
-        self.sample_at = (ts // MINUTE + 1) * MINUTE
-        self.now = self.days[index][1]
-        self.enter_day(index)
+        """Reading: the run starts with the first day of the calendar."""
+        self.sample_at = (effective_ts(event) // MINUTE + 1) * MINUTE
+        self.now = self.days[0][1]
+        self.enter_day(0)
 
     def enter_day(self, index):
         self.day = index
@@ -163,10 +161,8 @@ class Oracle:
         plan(session.flatten_at, 4, self.flatten_time)
 
     def finish(self):
-        """Reading: timers later than the last event do not fire; what still works stays so."""
+        """Reading: no timer later than the last event fires; what still works stays so."""
         self.advance(self.now)
-        for order in self.orders:
-            order.ended = self.now if order.live else order.ended
         if self.day is not None:
             self.write_day()
         account, out = self.account, self.out
@@ -210,6 +206,10 @@ class Oracle:
         self.sample_at += MINUTE
 
     def flatten_time(self, contract):
+        """Reading: a risk row tells of it when there is something to close or to cancel."""
+        position = self.states[contract].position
+        if position or self.live(contract):
+            self.risk(DEADLINE, contract, position, self.now)
         self.start_flatten(contract, DEADLINE)
 
     def open_session(self, contract):
@@ -220,15 +220,16 @@ class Oracle:
         self.states[contract].in_session = True
 
     def pause(self, contract):
-        self.states[contract].in_session = False
         self.end_bars(contract)
+        self.states[contract].in_session = False
 
     def close_session(self, contract):
-        """Reading: closed first, then orders expire, then bars end, then the hook."""
+        """Reading: bars end while it is still open, then orders expire, then the hook."""
+        self.end_bars(contract)
         self.states[contract].in_session = False
         for order in self.live(contract):
             self.end(order, EXPIRED, SESSION_END, self.now)
-        self.end_bars(contract)
+        self.done_flattening(contract)
         self.call("on_session", {"contract": contract, "open": False}, contract)
 
     def end_bars(self, contract):
@@ -325,6 +326,9 @@ class Oracle:
             self.risk(cause, -1, value, limit)
             for contract in range(len(self.states)):
                 self.start_flatten(contract, cause)
+        losses = self.account.watch_losses(self.now, self.days[self.day][2])
+        if losses:
+            self.risk(STREAK, -1, losses, self.rules.loss_count)
 
     def risk(self, cause, contract, value, limit):
         self.out.risk.append({
@@ -438,12 +442,15 @@ class Oracle:
     def is_flattening(self, contract):
         return bool(self.states[contract].flattening)
 
-    def settle_flattening(self, contract):
-        """Reading: asked when it begins, and after the hooks of each event."""
+    def done_flattening(self, contract):
+        """Reading: asked when flattening begins, after the hooks of each event, at the close."""
         state = self.states[contract]
         if state.flattening and not state.position and not self.live(contract):
             state.flattening = ""
-        if state.flattening:
+
+    def settle_flattening(self, contract):
+        self.done_flattening(contract)
+        if self.is_flattening(contract):
             self.send_flatten(contract)
 
     def send_flatten(self, contract):
@@ -484,8 +491,7 @@ class Oracle:
             "exit_role": order.role, "exit_cause": order.cause,
         }  # fmt: skip
         self.out.trades.append(row)
-        if self.account.count_losses(row, self.now, self.days[self.day][2]):
-            self.risk(STREAK, order.contract, self.rules.loss_count, self.rules.loss_count)
+        self.account.count_loss(row)
 
     def notify(self, order, quantity, price, ts):
         """Reading: notices arrive in the order of the fills, whatever their own delays."""
@@ -505,7 +511,7 @@ class Oracle:
 
 
 def sample_of(samples, number):
-    return samples[number % len(samples)]
+    return samples[(number - 1) % len(samples)]
 
 
 def order_row(order):
@@ -515,7 +521,7 @@ def order_row(order):
         "ended",
     )  # fmt: skip
     row = {name: getattr(order, name) for name in names}
-    return row | {"cause": ""} if order.live else row
+    return row | {"cause": "", "ended": 0} if order.live else row
 
 
 __all__ = [

@@ -124,18 +124,17 @@ class Account:
         self.day_trades += 1
         return row
 
-    def count_losses(self, row, now, day_end):
-        """Consecutive losses; returns True when this trade starts a pause."""
-        if row["gross"] - row["cost"] >= 0:
-            self.streak = 0
-            return False
-        self.streak += 1
+    def count_loss(self, row):
+        self.streak = self.streak + 1 if row["gross"] - row["cost"] < 0 else 0
+
+    def watch_losses(self, now, day_end):
+        """Reading: the count is looked at after the event; returns it when a pause begins."""
         if not self.rules.loss_count or self.streak < self.rules.loss_count:
-            return False
-        self.streak = 0
+            return 0
         pause = self.rules.loss_pause_ns
         self.pause_until = now + pause if pause else day_end
-        return True
+        count, self.streak = self.streak, 0
+        return count
 
     def paused(self, now):
         return self.pause_until is not None and now < self.pause_until

@@ -19,15 +19,19 @@ def half_ticks(state, event):
     return middle, middle, middle, middle, 0
 
 
-def start_of(frame, session_open, event):
-    """(start, nominal end) of the bar that an event begins."""
+def start_of(frame, session, event):
+    """(start, end) of the bar that an event begins; the end is None while it is not known.
+
+    Reading: a time bar that a pause or the close cuts short ends there, as a bar end.
+    """
     kind, period = frame
     if kind != "time":
         start = event.open_ts if isinstance(event, Bar) else event.ts
         return start, None
     inside = event.ts - 1 if isinstance(event, Bar) else event.ts
-    start = session_open + (inside - session_open) // period * period
-    return start, start + period
+    start = session.open + (inside - session.open) // period * period
+    pause = session.pause_from < session.pause_to and inside < session.pause_from
+    return start, min(start + period, session.pause_from if pause else session.close)
 
 
 def take_in(bar, values):
@@ -59,7 +63,7 @@ def add_event(frames, state, event):
     for index, frame in enumerate(frames):
         bar = state.bars[index]
         if bar is None:
-            start, end = start_of(frame, state.session.open, event)
+            start, end = start_of(frame, state.session, event)
             opened, high, low, _, _ = values
             bar = OpenBar(start, end, opened, high, low, opened, 0, 0)
             state.bars[index] = bar

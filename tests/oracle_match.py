@@ -80,12 +80,11 @@ class Offer:
 
 
 # ---------------------------------------------------------------- a tick event
-def match_tick(engine, state, event, arrive_by=None):
+def match_tick(engine, state, event):
     """The contract's orders against a quote, a trade, or the open of a bar."""
     offer = Offer(engine, event)
-    arrive_by = event.ts if arrive_by is None else arrive_by
     for order in sorted(engine.live(event.contract), key=rank):
-        if not order.live or not arrive(order, arrive_by):
+        if not order.live or not arrive(order, event.ts):
             continue
         visit(engine, state, order, event, offer)
         order.arrived_now = False
@@ -257,14 +256,12 @@ def shrink_groups(engine, contract, position, ts):
 
 
 def grow_children(engine, entry, opened, price, ts, in_range):
-    if entry.first_open_price is None:
-        entry.first_open_price = price
+    """Reading: when both children are gone, a later fill makes new ones, from its own price."""
     mine = [o for o in engine.live(entry.contract) if o.child and o.parent == entry.id]
     if mine:
         for child in mine:
             child.qty += opened
         return
-    price = entry.first_open_price
     stop = entry.stop_loss
     if entry.stop_ticks:
         stop = price - entry.side * entry.stop_ticks
@@ -294,7 +291,8 @@ def make_stop(engine, entry, opened, price, stop, ts, in_range):
 # ---------------------------------------------------------------- bars alone
 def match_bar(engine, state, bar):
     """Open phase, then range phase."""
-    match_tick(engine, state, Trade(bar.contract, bar.ts, bar.open, from_bar=True), bar.open_ts)
+    match_tick(engine, state, Trade(bar.contract, bar.open_ts, bar.open, from_bar=True))
+    engine.account.note(state)  # Reading: the open is a mark, watched with the range
     old = engine.orders[-1].id if engine.orders else 0
     waiting = [o for o in engine.live(bar.contract) if o.status == WORKING]
     for order in sorted(waiting, key=lambda o: range_rank(o, bar)):
@@ -350,11 +348,9 @@ def range_stop(engine, order, bar):
 
 
 def range_stop_limit(engine, order, bar):
-    """Triggered at its price; a limit that arrives there: the trigger is the trade."""
+    """Reading: triggered inside the range it is a limit like any other there."""
     order.triggered = True
-    inside = order.side * (order.limit - order.stop)
-    if inside > 0 or (inside == 0 and engine.fill_model.limit_fill == "touch"):
-        execute(engine, order, None, order.left, order.stop, bar.ts, True)
+    range_limit(engine, order, bar)
 
 
 def range_limit(engine, order, bar):

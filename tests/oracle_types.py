@@ -165,7 +165,6 @@ class Order:
     cancel_at: int = NEVER
     cancel_cause: str = ""
     risk_ticks: int | None = None  # stop distance that the bracket risk is judged by
-    first_open_price: int | None = None  # price of the first fill that opened
     ratchets: bool = True  # bars alone: False while the bar that created it lasts
     in_range: bool = False  # bars alone: created in the range phase
 

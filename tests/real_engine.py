@@ -203,6 +203,8 @@ def to_dict(table, row):
     if table in ("orders", "refusals"):
         row["kind"] = r.ORDER_KINDS[row["kind"]]
     if table == "orders":
+        if row["status"] in ("in_flight", "working"):
+            row["ended"] = 0
         for name in ("limit", "stop"):
             row[name] = None if row[name] in NO_PRICE else row[name]
     for name in ("ambiguous", "locked", "profit_locked", "over"):
