@@ -14,6 +14,7 @@ import io
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -58,6 +59,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in args or os.environ.get("PXRESEARCH_DEBUG", "") not in ("", "0")
     _printable()
+    if not debug:
+        warnings.showwarning = _warn
     try:
         app(args=[a for a in args if a != "--debug"], prog_name="pxresearch")
     except PxError as error:
@@ -188,6 +191,11 @@ def _day(flag: str, text: str | None) -> date | None:
         raise UsageError(
             f"{flag}: received {text!r}, allowed is a day such as 2026-09-14"
         ) from None
+
+
+def _warn(message: Warning | str, *rest: Any, **named: Any) -> None:
+    """Show a warning in one line, without the source line that raised it."""
+    typer.echo(f"pxresearch: warning: {message}", err=True)
 
 
 def _fail(text: str, code: int, debug: bool) -> None:
