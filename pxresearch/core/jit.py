@@ -23,7 +23,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from pxresearch.core import records
-from pxresearch.core.onemodule import EntryCompiler, PartCompiler
+from pxresearch.core.onemodule import CorePartCompiler, EntryCompiler
 
 _NAMES = {
     getattr(records, name): name
@@ -67,7 +67,7 @@ DAYROW_T = record_type(records.DAY_ROW)
 RISK_T = record_type(records.RISK_ROW)
 BARROW_T = record_type(records.BAR_ROW)
 
-compiled = numba.njit(error_model="numpy", pipeline_class=PartCompiler)
+compiled = numba.njit(error_model="numpy", pipeline_class=CorePartCompiler)
 
 
 @functools.cache

@@ -17,6 +17,15 @@ from typing import Any
 
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
+from numba.core.compiler_machinery import PassManager
+from numba.core.typed_passes import (
+    IRLegalization,
+    NativeLowering,
+    NopythonTypeInference,
+    NoPythonBackend,
+    PreLowerStripPhis,
+)
+from numba.core.untyped_passes import FixupArgs, IRProcessing, ReconstructSSA, TranslateByteCode
 
 _NUMBERS = itertools.count()
 
@@ -112,7 +121,7 @@ class _LibraryCompiler(Compiler):
 
 
 class PartCompiler(_LibraryCompiler):
-    """Compiles a part."""
+    """Compiles a part whose source is a user's: all of numba's passes."""
 
     library_class = PartLibrary
 
@@ -123,10 +132,33 @@ class PartCompiler(_LibraryCompiler):
         super().__init__(*args)
 
 
+class CorePartCompiler(PartCompiler):
+    """Compiles a part of ours: only the passes that plain scalar code needs."""
+
+    def define_pipelines(self) -> list[Any]:
+        """One pipeline of passes."""
+        return [_plain_passes()]
+
+
 class EntryCompiler(_LibraryCompiler):
     """Compiles an entry."""
 
     library_class = EntryLibrary
 
+    def define_pipelines(self) -> list[Any]:
+        """One pipeline of passes."""
+        return [_plain_passes()]
 
-__all__ = ["EntryCompiler", "EntryLibrary", "PartCompiler", "PartLibrary", "reach"]
+
+def _plain_passes() -> PassManager:
+    manager = PassManager("pxresearch")
+    for passed in (
+        TranslateByteCode, FixupArgs, IRProcessing, ReconstructSSA, NopythonTypeInference,
+        PreLowerStripPhis, IRLegalization, NativeLowering, NoPythonBackend,
+    ):  # fmt: skip
+        manager.add_pass(passed, passed.__name__)
+    manager.finalize()
+    return manager
+
+
+__all__ = ["CorePartCompiler", "EntryCompiler", "EntryLibrary", "PartCompiler", "PartLibrary", "reach"]
