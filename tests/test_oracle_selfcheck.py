@@ -318,6 +318,23 @@ def test_children_follow_partial_fills_and_shrink_with_other_exits():
     assert [row["entry_price"] for row in result.trades] == [100, 100, 101]
 
 
+def test_a_reversal_keeps_the_bracket_of_what_it_opened():
+    """Long 1, sold 3 at 100, stop of 10: the old children go, two short have a stop at 110."""
+    plan = {
+        ("quote", 1): [bracket()],
+        ("quote", 2): [order("market", -1, 3, stop_ticks=10, target_ticks=20)],
+    }
+    events = [quote(1, 99, 100), quote(2, 99, 100), quote(3, 100, 101), quote(4, 110, 111)]
+    result = run(QUOTES, plan, events)
+    assert fills(result) == [(1, 1, 100), (-1, 3, 100), (1, 2, 111)]
+    assert [(r["parent"], r["status"], r["cause"], r["qty"]) for r in result.orders[1:3]] == [
+        (1, "canceled", "position_closed", 1), (1, "canceled", "position_closed", 1),
+    ]  # fmt: skip
+    assert [(r["role"], r["qty"], r["stop"], r["limit"]) for r in result.orders[4:]] == [
+        ("stop_loss", 2, 110, None), ("target", 0, None, 80),
+    ]  # fmt: skip
+
+
 def test_a_bar_that_reaches_both_legs_stops_out_and_is_ambiguous():
     """Bought at the open 100; the next bar spans 89 to 121."""
     plan = {("bar", 1): [bracket()]}
@@ -363,13 +380,14 @@ def test_daily_loss_limit_flattens_at_the_gap_and_locks_until_the_roll():
 
 
 def test_flatten_time_closes_and_refuses():
-    """Flatten at 3 s: the position goes at 3.0 s quote, openings are past the cut-off."""
+    """Flatten at 3 s: the quote of 3 s closes it; refused in that event and past the cut-off."""
     plan = {("quote", 1): [bracket()], ("quote", 3): [order("market", 1)]}
+    plan[("quote", 4)] = [order("market", 1)]
     events = [quote(1, 99, 100), quote(2, 99, 100), quote(3, 98, 99), quote(4, 98, 99)]
     session = {"flatten_at": DAY0 + 3 * SECOND, "open": DAY0, "close": DAY0 + HOUR}
     result = run(QUOTES, plan, events, session=session)
     assert fills(result) == [(1, 1, 100), (-1, 1, 98)]
-    assert [row["reason"] for row in result.refusals] == ["AFTER_CUTOFF"]
+    assert [row["reason"] for row in result.refusals] == ["FLATTENING", "AFTER_CUTOFF"]
     assert result.fills[1]["cause"] == "flatten_deadline"
 
 
