@@ -8,11 +8,21 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests import invariants
+
 settings.register_profile("default", deadline=None, print_blob=True)
 settings.load_profile("default")
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data"
 REFERENCE = REAL.parent / "reference"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def standing_invariants():
+    """Every session of the suite is checked; see tests/invariants.py."""
+    with pytest.MonkeyPatch.context() as patch:
+        invariants.install(patch)
+        yield
 
 
 @pytest.fixture(scope="session")
