@@ -44,7 +44,21 @@ COMPARED = {
     ),
 }  # fmt: skip
 SCALARS = ("events", "dropped", "balance", "drawdown")
+PLAIN = replace(
+    ALL, contracts=1, trailing=False, stop_limits=False, flattens=False, flatten_time=False,
+    limits=False, brackets=False, queue=False, mark_last=False, frames=False, bars_alone=False,
+)  # fmt: skip
 STAGES = {
+    "plain": PLAIN,
+    "plain, frames": replace(PLAIN, frames=True),
+    "plain, stops that change": replace(PLAIN, trailing=True, stop_limits=True),
+    "plain, brackets": replace(PLAIN, brackets=True, one_leg=False),
+    "plain, queue": replace(PLAIN, queue=True),
+    "plain, last": replace(PLAIN, mark_last=True),
+    "plain, flatten": replace(PLAIN, flatten_time=True, flattens=True),
+    "plain, limits": replace(PLAIN, limits=True),
+    "plain, bars": replace(PLAIN, bars_alone=True, quotes=False, trades=False, frames=True,
+                           latency=False),
     "quotes": NONE,
     "trades": replace(NONE, quotes=False, trades=True),
     "orders": replace(NONE, trades=True, stops=True, stop_limits=True, trailing=True,
