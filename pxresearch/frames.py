@@ -52,10 +52,10 @@ def bars(ticks: Ticks, timeframe: str, *, kind: str | None = None) -> pl.DataFra
     """Bars of a timeframe, the same as a strategy's `on_bar` gets.
 
     Every row counts, zero-size trades too; of quotes the middle, where both sides are there. Time
-    bars lie on a grid from the session's open (17:00 Chicago) and end at a pause or the close; so do
-    the other kinds. Unlike in a backtest, rows outside the session count: they make bars of their
-    own on the same grid, and in a session bar ("1d") they join the session's. A bar without a row
-    does not exist; the last one holds what there is, even if it is not complete.
+    bars lie on a grid from the session's open (17:00 Chicago); a pause and the close end every bar.
+    Unlike in a backtest, rows outside the session count: they make bars of their own on the same
+    grid, and in a session bar ("1d") they join the session's. A bar without a row does not exist;
+    the last one holds what there is, even if it is not complete.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def bars(ticks: Ticks, timeframe: str, *, kind: str | None = None) -> pl.DataFra
     frames = [
         _frame(row, ticks.contract.instrument).with_columns(pl.lit(block.session).alias("session"))
         for block in ticks.only(source).blocks()
-        if len((row := maker.session(_rows(block), session(ticks.contract, block.session))))
+        if len(row := maker.session(_rows(block), session(ticks.contract, block.session)))
     ]
     return pl.concat(frames) if frames else _empty(ticks.contract.instrument)
 
@@ -110,7 +110,7 @@ def _check_coarser(ticks: Ticks, timeframe: str, period: int) -> None:
     kind, length = parse_timeframe(ticks.bar_spec or "1s")
     if kind != TIME_BARS or period % length:
         raise UsageError(
-            f"bars of {timeframe} cannot be made of bars of {ticks.bar_spec}; choose a multiple of it"
+            f"bars of {timeframe} cannot be made of bars of {ticks.bar_spec}: choose a multiple"
         )
 
 
@@ -174,8 +174,8 @@ def _rows(block: Block) -> _Rows:
     if b is None:
         nothing = np.zeros(0, np.int64)
         return _Rows(*[nothing] * 7)
-    prices = (2 * array.astype(np.int64) for array in (b.o, b.h, b.l, b.c))
-    return _Rows(b.ts_open, b.ts, *prices, b.volume)
+    o, h, low, c = (2 * array.astype(np.int64) for array in (b.o, b.h, b.l, b.c))
+    return _Rows(b.ts_open, b.ts, o, h, low, c, b.volume)
 
 
 def _frame(rows: Array, product: Instrument) -> pl.DataFrame:

@@ -4,8 +4,9 @@ What it does: when the fast average is above the slow one it wants to be long on
 short one. It enters at the market with a protective stop and a target resting at the exchange, and
 when the averages cross it reverses in one order.
 
-When it suits: trending sessions. In a sideways market it pays the spread and the stop again and again.
-Start with the stop at about the range of fifteen one-minute bars of your contract.
+When it suits: sessions with a trend. What hurts it: a sideways market, in which it pays the spread
+and the stop again and again; after a stop it enters anew with the next bar while the averages stand
+as they did. Start with a stop of about the range of fifteen one-minute bars of your contract.
 """
 
 import pxresearch as px
@@ -28,11 +29,7 @@ class EmaCross(px.Strategy):
         fast = px.ema(self.fast_ema, bar.close, self.fast)
         slow = px.ema(self.slow_ema, bar.close, self.slow)
         if fast > slow and position <= 0:
-            return px.buy(
-                1 - position, stop_ticks=self.stop_ticks, target_ticks=self.target_ticks
-            )
+            return px.buy(1 - position, stop_ticks=self.stop_ticks, target_ticks=self.target_ticks)
         if fast < slow and position >= 0:
-            return px.sell(
-                1 + position, stop_ticks=self.stop_ticks, target_ticks=self.target_ticks
-            )
+            return px.sell(1 + position, stop_ticks=self.stop_ticks, target_ticks=self.target_ticks)
         return px.hold()
