@@ -1,7 +1,7 @@
 """From a strategy's methods to functions that the compiled engine can call by address.
 
-Every hook has one signature, seven int64: the wires, the contract, four numbers of the event, and
-the position that the strategy knows. `build` wraps the user's method for it: it views the strategy's
+Every hook has one signature, seven int64: the wires, the contract, four numbers that say where the
+event is, and the position that the strategy knows. `build` wraps the user's method for it: it views the strategy's
 record, makes the event value, and writes the returned signals into the engine's buffer.
 
 I/O: none
@@ -15,8 +15,10 @@ import numba
 import numpy as np
 
 from pxresearch.core import events as ev
-from pxresearch.core.jit import ENGINE_T, WIRES_T, compiled, record_at
+from pxresearch.core.jit import ENGINE_T, WIRES_T, compiled, i4_at, i8_at, record_at
 from pxresearch.core.onemodule import EntryCompiler, PartCompiler
+from pxresearch.core.quiet import leave, running, running_trades
+from pxresearch.core.records import MAX_STREAMS
 from pxresearch.core.signals import emit
 
 SIGNATURE = numba.int64(*([numba.int64] * 7))
@@ -51,16 +53,6 @@ def _bar(S, k, a, b, c, d):
 
 
 @compiled
-def _quote(S, k, a, b, c, d):
-    return ev.quote_value(S.contract[k], k, a, b, c, d)
-
-
-@compiled
-def _trade(S, k, a, b, c, d):
-    return ev.trade_value(S.contract[k], k, a, b, c, d)
-
-
-@compiled
 def _fill(S, k, a, b, c, d):
     return ev.fill_value(S, S.contract[k], k)
 
@@ -70,10 +62,7 @@ def _session(S, k, a, b, c, d):
     return ev.session_value(S, S.contract[k], k, a, b)
 
 
-_EVENTS = {
-    "on_bar": _bar, "on_quote": _quote, "on_trade": _trade, "on_fill": _fill,
-    "on_session": _session,
-}  # fmt: skip
+_EVENTS = {"on_bar": _bar, "on_fill": _fill, "on_session": _session}
 
 
 def build(name: str, method: Any, record: np.dtype[Any]) -> Any:
@@ -87,7 +76,16 @@ def build(name: str, method: Any, record: np.dtype[Any]) -> Any:
     strategy_t = numba.from_dtype(record)
     user = numba.njit(error_model="numpy", pipeline_class=PartCompiler)(method)
     extras = _EXTRAS[method.__code__.co_argcount - 2]
-    event = _EVENTS[name]
+    if name in _STRETCHES:
+        wrapper = _STRETCHES[name](user, extras, strategy_t)
+    else:
+        wrapper = _single(_EVENTS[name], user, extras, strategy_t)
+    wrapper.compile(SIGNATURE)
+    return wrapper
+
+
+def _single(event: Any, user: Any, extras: Any, strategy_t: Any) -> Any:
+    """A hook that is called for one event."""
 
     @numba.njit(error_model="numpy", pipeline_class=EntryCompiler)
     def wrapper(wires, k, a, b, c, d, seen):
@@ -96,5 +94,99 @@ def build(name: str, method: Any, record: np.dtype[Any]) -> Any:
         me = record_at(X.strategy, strategy_t)
         return emit(S, user(me, event(S, k, a, b, c, d), *extras(S, k, seen)))
 
-    wrapper.compile(SIGNATURE)
     return wrapper
+
+
+def _quote_stretch(user: Any, extras: Any, strategy_t: Any) -> Any:
+    """`on_quote`, called for quotes first..end of a stream until one is not quiet or it wants something.
+
+    The scan of core/quiet.py is in here, so that its comparisons run while the processor waits for
+    the strategy's own arithmetic. A stretch of one, called from the complete path, has no levels.
+    """
+
+    @numba.njit(error_model="numpy", pipeline_class=EntryCompiler)
+    def wrapper(wires, k, first, end, stream, stop_ts, seen):
+        X = record_at(wires, WIRES_T)
+        S = record_at(X.engine, ENGINE_T)
+        me = record_at(X.strategy, strategy_t)
+        c = S.contract[k]
+        q = X.stream[stream]
+        if stream == MAX_STREAMS:
+            return emit(S, user(me, ev.quote_at(c, k, q, 0), *extras(S, k, seen)))
+        bid_lo, bid_hi, ask_lo, ask_hi = c.bid_lo, c.bid_hi, c.ask_lo, c.ask_hi
+        ts_a, bid_a, ask_a = q.ts, q.a, q.b
+        up = c.position >= 0
+        seg_hi, seg_lo, seg_dd = c.seg_hi, c.seg_lo, c.seg_dd
+        hi, lo = running(c)
+        n = 0
+        j = first
+        while j < end:
+            b = i4_at(bid_a, j)
+            a = i4_at(ask_a, j)
+            if (
+                i8_at(ts_a, j) >= stop_ts
+                or b <= bid_lo
+                or b >= bid_hi
+                or a <= ask_lo
+                or a >= ask_hi
+            ):
+                break
+            mid = b + a
+            hi = max(hi, mid)
+            lo = min(lo, mid)
+            m = b if up else -a
+            seg_hi = max(seg_hi, m)
+            seg_lo = min(seg_lo, m)
+            seg_dd = max(seg_dd, seg_hi - m)
+            n = emit(S, user(me, ev.quote_at(c, k, q, j), *extras(S, k, seen)))
+            j += 1
+            if n != 0:
+                break
+        leave(X, j, hi, lo, 0, seg_hi, seg_lo, seg_dd)
+        return n
+
+    return wrapper
+
+
+def _trade_stretch(user: Any, extras: Any, strategy_t: Any) -> Any:
+    """`on_trade`, likewise."""
+
+    @numba.njit(error_model="numpy", pipeline_class=EntryCompiler)
+    def wrapper(wires, k, first, end, stream, stop_ts, seen):
+        X = record_at(wires, WIRES_T)
+        S = record_at(X.engine, ENGINE_T)
+        me = record_at(X.strategy, strategy_t)
+        c = S.contract[k]
+        q = X.stream[stream]
+        if stream == MAX_STREAMS:
+            return emit(S, user(me, ev.trade_at(c, k, q, 0), *extras(S, k, seen)))
+        px_lo, px_hi = c.px_lo, c.px_hi
+        ts_a, px_a, size_a = q.ts, q.a, q.b
+        up = c.position >= 0
+        seg_hi, seg_lo, seg_dd = c.seg_hi, c.seg_lo, c.seg_dd
+        hi, lo = running_trades(c)
+        volume = 0
+        n = 0
+        j = first
+        while j < end:
+            p = i4_at(px_a, j)
+            if i8_at(ts_a, j) >= stop_ts or p <= px_lo or p >= px_hi:
+                break
+            hi = max(hi, p)
+            lo = min(lo, p)
+            volume += i4_at(size_a, j)
+            m = p if up else -p
+            seg_hi = max(seg_hi, m)
+            seg_lo = min(seg_lo, m)
+            seg_dd = max(seg_dd, seg_hi - m)
+            n = emit(S, user(me, ev.trade_at(c, k, q, j), *extras(S, k, seen)))
+            j += 1
+            if n != 0:
+                break
+        leave(X, j, hi, lo, volume, seg_hi, seg_lo, seg_dd)
+        return n
+
+    return wrapper
+
+
+_STRETCHES = {"on_quote": _quote_stretch, "on_trade": _trade_stretch}

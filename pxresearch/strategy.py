@@ -154,7 +154,9 @@ def _declared_parameters(cls: type) -> dict[str, type]:
                 f"{cls.__name__}.{name}: a parameter must be annotated int, float or bool, not {kind!r}"
             )
         if not hasattr(cls, name):
-            raise StrategyError(f"{cls.__name__}.{name}: a parameter needs a default, as in `{name}: int = 20`")
+            raise StrategyError(
+                f"{cls.__name__}.{name}: a parameter needs a default, as in `{name}: int = 20`"
+            )
         found[name] = kind
         _typed(cls, name, kind, getattr(cls, name))
     return found
@@ -185,7 +187,9 @@ def _check_hooks(cls: type) -> None:
         if name.startswith("on_") and callable(value) and name not in HOOKS:
             near = difflib.get_close_matches(name, HOOKS, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
-            raise StrategyError(f"{cls.__name__}.{name} is not a hook{hint} Hooks: {', '.join(HOOKS)}.")
+            raise StrategyError(
+                f"{cls.__name__}.{name} is not a hook{hint} Hooks: {', '.join(HOOKS)}."
+            )
     for name in HOOKS:
         function = getattr(cls, name, None)
         if function is None:
@@ -201,7 +205,9 @@ def _check_hooks(cls: type) -> None:
     if hasattr(cls, "on_bar") and not frames:
         raise StrategyError(f'{cls.__name__} has on_bar but no timeframe: add `bars = "1m"`')
     if len(frames) > MAX_FRAMES:
-        raise StrategyError(f"{cls.__name__}.bars has {len(frames)} timeframes; at most {MAX_FRAMES}")
+        raise StrategyError(
+            f"{cls.__name__}.bars has {len(frames)} timeframes; at most {MAX_FRAMES}"
+        )
 
 
 def record_type(strategy: Strategy) -> np.dtype[Any]:
@@ -221,12 +227,24 @@ def new_record(strategy: Strategy) -> np.ndarray[Any, Any]:
     return rec
 
 
+def takes_account(strategy: Strategy, hook: str) -> bool:
+    """Whether a hook asks for the account, whose figures change with every event."""
+    function = getattr(type(strategy), hook, None)
+    return function is not None and function.__code__.co_argcount == 2 + len(EXTRAS)
+
+
 def fingerprint(strategy: Strategy) -> str:
     """SHA-256 over the class's source and its parameter values: the identity that promotion needs."""
     try:
         source = inspect.getsource(type(strategy))
     except (OSError, TypeError):
-        source = repr([getattr(type(strategy), h).__code__.co_code for h in HOOKS if hasattr(type(strategy), h)])
+        source = repr(
+            [
+                getattr(type(strategy), h).__code__.co_code
+                for h in HOOKS
+                if hasattr(type(strategy), h)
+            ]
+        )
     text = source + repr(sorted(strategy.parameters.items()))
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -268,7 +286,11 @@ _COMPILED: dict[Any, dict[str, Any]] = {}
 def _explain(cls: type, name: str, function: Any, error: Exception) -> str:
     """One message from numba's many: class, hook, line, source of the line, cause."""
     code = function.__code__
-    text = f"no state or parameter named {error} is declared" if type(error) is KeyError else str(error)
+    text = (
+        f"no state or parameter named {error} is declared"
+        if type(error) is KeyError
+        else str(error)
+    )
     last = code.co_firstlineno + len(inspect.getsource(function).splitlines())
     lines = [
         int(n)
@@ -325,7 +347,9 @@ def load_strategy(spec: str | Path) -> type[Strategy]:
     except StrategyError:
         raise
     except Exception as error:  # noqa: BLE001  a user's file can raise anything
-        raise StrategyError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+        raise StrategyError(
+            f"{path} cannot be imported: {type(error).__name__}: {error}"
+        ) from error
     found = {
         n: v for n, v in vars(module).items()
         if isinstance(v, type) and issubclass(v, Strategy) and v.__module__ == name
@@ -336,5 +360,7 @@ def load_strategy(spec: str | Path) -> type[Strategy]:
         return found[wanted]
     if len(found) != 1:
         listed = ", ".join(sorted(found)) or "none"
-        raise StrategyError(f"{path} holds {len(found)} strategy classes ({listed}); name one: {path}:Class")
+        raise StrategyError(
+            f"{path} holds {len(found)} strategy classes ({listed}); name one: {path}:Class"
+        )
     return next(iter(found.values()))

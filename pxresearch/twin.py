@@ -17,7 +17,8 @@ import numpy as np
 from pxresearch.core import events as ev
 from pxresearch.core.layout import Layout
 from pxresearch.core.records import HOOKS, MICROS, NO_ASK, NO_BID
-from pxresearch.core.signals import Signal, emit
+from pxresearch.core.signals import HOLDING as _HOLD
+from pxresearch.core.signals import emit
 from pxresearch.errors import StrategyError
 from pxresearch.instruments import Instrument
 from pxresearch.strategy import Strategy
@@ -26,7 +27,12 @@ _CALLBACK = ctypes.CFUNCTYPE(
     ctypes.c_int32, ctypes.POINTER(ctypes.c_int64), ctypes.c_void_p, *([ctypes.c_int64] * 7)
 )
 _FAILED = -1
-_HELD = Signal(0)
+
+
+def _read(address: int, kind: Any, first: int, n: int) -> list[int]:
+    """Numbers first..first + n of an array in memory."""
+    size = ctypes.sizeof(kind)
+    return (kind * n).from_address(address + first * size)[:]
 
 
 def _self_object(strategy: Strategy) -> Any:
@@ -45,19 +51,25 @@ class Twin:
     """Python hooks behind addresses that the compiled engine can call."""
 
     def __init__(
-        self, strategy: Strategy, engine: np.ndarray[Any, Any], instruments: Sequence[Instrument]
+        self,
+        strategy: Strategy,
+        engine: np.ndarray[Any, Any],
+        wires: np.ndarray[Any, Any],
+        instruments: Sequence[Instrument],
     ) -> None:
         self.strategy = strategy
         self.me = _self_object(strategy)
         self.error: BaseException | None = None
         self._engine = engine[0]
         self._contracts = engine["contract"][0]
+        self._streams = wires["stream"][0]
         self._ticks = [(i.tick_num, i.tick_den, i.tick_num / i.tick_den) for i in instruments]
         self._callbacks: dict[str, Any] = {}
         self.addresses: dict[str, int] = {}
         for name in HOOKS:
             if hasattr(type(strategy), name):
-                callback = _CALLBACK(self._guard(getattr(self, f"_{name}")(*self._bind(name))))
+                call = getattr(self, f"_{name}")(*self._bind(name))
+                callback = _CALLBACK(self._guard(call, name in ("on_quote", "on_trade")))
                 self._callbacks[name] = callback
                 self.addresses[name] = ctypes.cast(callback, ctypes.c_void_p).value or 0
 
@@ -65,17 +77,14 @@ class Twin:
         method = getattr(self.me, name)
         return method, method.__func__.__code__.co_argcount - 2
 
-    def _guard(self, call: Callable[..., Any]) -> Callable[..., int]:
+    def _guard(self, call: Callable[..., Any], streamed: bool) -> Callable[..., int]:
         """Turn a hook into a callback: signals into the engine's buffer, exceptions kept."""
         engine = self._engine
 
         def callback(out: Any, _error: Any, _wires: int, *args: int) -> int:
             try:
                 answer = call(*args)
-                if answer is None or (type(answer) is Signal and answer[0] == 0):
-                    out[0] = 0
-                else:
-                    out[0] = emit(engine, answer)
+                out[0] = answer if streamed else emit(engine, answer)
             except BaseException as error:  # noqa: BLE001  crosses C: it is raised again outside
                 self.error = error
                 return _FAILED
@@ -106,29 +115,62 @@ class Twin:
         return ev.Account(int(e["balance"]) / MICROS, day, seen, locked)
 
     def _on_quote(self, method: Callable[..., Any], count: int) -> Callable[..., Any]:
-        ticks, value, extras = self._ticks, ev.Quote, self._extras
+        ticks, value, extras, columns, nan = (
+            self._ticks, ev.Quote, self._extras, self._columns, ev.NAN,
+        )  # fmt: skip
 
-        def call(k: int, ts: int, bid: int, ask: int, packed: int, seen: int) -> Any:
+        def stretch(k: int, first: int, end: int, stream: int, _d: int, seen: int) -> Any:
             num, den, tick = ticks[k]
-            b = bid * num / den if bid != NO_BID else ev.NAN
-            a = ask * num / den if ask != NO_ASK else ev.NAN
-            mid = (bid + ask) * num / (2 * den) if b == b and a == a else ev.NAN
-            quote = value(k, ts, b, a, mid, packed >> 32, packed & 0xFFFFFFFF, bid, ask, tick)
-            if count == 1:
-                return method(quote, seen)
-            return method(quote, *extras(count, k, seen))
+            den2, j = 2 * den, first
+            more = (seen,) if count == 1 else extras(count, k, seen)
+            for ts, bid, ask, bid_sz, ask_sz in columns(stream, first, end, "abcd"):
+                j += 1
+                if bid != NO_BID and ask != NO_ASK:
+                    b, a, mid = bid * num / den, ask * num / den, (bid + ask) * num / den2
+                else:
+                    b = bid * num / den if bid != NO_BID else nan
+                    a, mid = ask * num / den if ask != NO_ASK else nan, nan
+                answer = method(value(k, ts, b, a, mid, bid_sz, ask_sz, bid, ask, tick), *more)
+                if answer is not _HOLD and answer is not None:
+                    n = emit(self._engine, answer)
+                    if n:
+                        return (j << 8) | n
+            return 0
 
-        return call
+        return stretch
 
     def _on_trade(self, method: Callable[..., Any], count: int) -> Callable[..., Any]:
-        ticks, value, extras = self._ticks, ev.Trade, self._extras
+        ticks, value, extras, columns = self._ticks, ev.Trade, self._extras, self._columns
 
-        def call(k: int, ts: int, price: int, size: int, side: int, seen: int) -> Any:
+        def stretch(k: int, first: int, end: int, stream: int, _d: int, seen: int) -> Any:
             num, den, tick = ticks[k]
-            trade = value(k, ts, price * num / den, size, side, price, tick)
-            return method(trade, *extras(count, k, seen))
+            more, j = extras(count, k, seen), first
+            for ts, price, size, side in columns(stream, first, end, "abc"):
+                j += 1
+                trade = value(k, ts, price * num / den, size, side, price, tick)
+                answer = method(trade, *more)
+                if answer is not _HOLD and answer is not None:
+                    n = emit(self._engine, answer)
+                    if n:
+                        return (j << 8) | n
+            return 0
 
-        return call
+        return stretch
+
+    def _columns(self, stream: int, first: int, end: int, names: str) -> Any:
+        """Rows first..end of a stream, column by column out of the arrays that the wires name."""
+        q = self._streams[stream]
+        n = end - first
+        mask = int(q["size_mask"])
+        lists = [_read(int(q["ts"]), ctypes.c_int64, first, n)]
+        for name in names:
+            side = name == "c" and len(names) == 3
+            kind = ctypes.c_int8 if side else ctypes.c_int32
+            if mask == 0 and name in "cd":
+                lists.append([0] * n)
+            else:
+                lists.append(_read(int(q[name]), kind, first, n))
+        return zip(*lists, strict=True)
 
     def _on_bar(self, method: Callable[..., Any], count: int) -> Callable[..., Any]:
         def call(k: int, f: int, ts: int, _c: int, _d: int, seen: int) -> Any:

@@ -21,7 +21,7 @@ from pxresearch.errors import PxError, StrategyError, UsageError
 from pxresearch.instruments import Contract
 from pxresearch.programmes import Programme
 from pxresearch.sessions import schedule
-from pxresearch.strategy import Strategy, compile_hooks, new_record
+from pxresearch.strategy import Strategy, compile_hooks, new_record, takes_account
 from pxresearch.timeframes import parse_timeframe
 from pxresearch.twin import Twin
 
@@ -186,8 +186,22 @@ class EngineSession:
         self.wires["bars_wanted"] = keep_bars
         self.wires["engine"] = self.engine.ctypes.data
         self.wires["strategy"] = self.record.ctypes.data
+        one = self.wires["stream"][0, r.MAX_STREAMS]
+        base = self.wires.ctypes.data
+        for name, source in (
+            ("ts", "one_ts"),
+            ("a", "one_a"),
+            ("b", "one_b"),
+            ("c", "one_c"),
+            ("d", "one_d"),
+        ):
+            one[name] = base + r.WIRES.fields[source][1]
+        one["size_mask"] = -1
 
     def _wire_hooks(self, compiled: bool) -> None:
+        for name in ("on_quote", "on_trade"):
+            if takes_account(self.strategy, name):
+                self.engine["look_closely"] = 1
         if compiled:
             from pxresearch.core.jit import native_address
 
@@ -195,7 +209,10 @@ class EngineSession:
                 self.wires[name] = native_address(dispatcher)
                 self._kept.append(dispatcher)
         else:
-            self.twin = Twin(self.strategy, self.engine, [f.contract.instrument for f in self.feeds])
+            self.twin = Twin(
+                self.strategy, self.engine, self.wires, [f.contract.instrument for f in self.feeds]
+            )
+            self.wires["plain_hooks"] = 1
             for name, address in self.twin.addresses.items():
                 self.wires[name] = address
 
@@ -217,6 +234,8 @@ class EngineSession:
             c["has_trades"] = "quotes" not in feed.kinds or "trades" in feed.kinds
             c["bars_only"] = feed.kinds == ("bars",)
             c["quote_stops"] = fills.stop_trigger == "quote"
+            last = fills.mark == "last" and "trades" in feed.kinds
+            c["mark_trades"] = last or "quotes" not in feed.kinds
             for f, (kind, period) in enumerate(frames):
                 c["frames"][f]["kind"], c["frames"][f]["period"] = kind, period
 
@@ -259,10 +278,11 @@ class EngineSession:
         fill = self.engine[0]["fill"]
         fill["limit_fill"] = r.LIMIT_FILLS.index(fills.limit_fill)
         fill["partial"], fill["slippage"] = fills.partial_fills, fills.slippage_ticks
-        self.engine[0]["rules"]["mark_last"] = fills.mark == "last"
 
     # -------------------------------------------------------------- running
-    def tell(self, what: int, k: int = 0, ts: int = 0, a: int = 0, b: int = 0, c: int = 0, d: int = 0) -> None:
+    def tell(
+        self, what: int, k: int = 0, ts: int = 0, a: int = 0, b: int = 0, c: int = 0, d: int = 0
+    ) -> None:
         """Drive the engine once (see `core.replay.drive`), draining its logs as often as needed."""
         code = drive(*self.address, what, k, ts, a, b, c, d)
         while code == r.DRAIN:
@@ -342,4 +362,6 @@ def _check_feeds(feeds: Sequence[Feed], fills: FillModel) -> None:
                 f"limit_fill='queue' needs quotes with sizes; {feed.contract.code} has {', '.join(feed.kinds)}"
             )
         if fills.partial_fills and feed.kinds == ("bars",):
-            raise UsageError(f"partial_fills needs quotes or trades; {feed.contract.code} has bars only")
+            raise UsageError(
+                f"partial_fills needs quotes or trades; {feed.contract.code} has bars only"
+            )

@@ -146,7 +146,7 @@ def _close_lot(S, X, k, lot, n, price, ts, o, ambiguous):
 
 @compiled
 def apply_fill(S, X, k, o, qty, price, ts, in_range, ambiguous):
-    """Book a fill of order `o`; returns (realized gross profit, contracts that opened).
+    """Book a fill of order `o`; returns (realized gross profit, contracts that opened, ambiguous).
 
     in_range
         The fill happened inside a bar's range, so what it opens may be closed by the same bar.
@@ -165,6 +165,7 @@ def apply_fill(S, X, k, o, qty, price, ts, in_range, ambiguous):
     S.costs += cost
     S.day_costs += cost
     realized = 0
+    doubt = ambiguous
     left = qty
     while left > 0 and c.lot_count > 0:
         lot = c.lots[c.lot_head % MAX_LOTS]
@@ -174,6 +175,7 @@ def apply_fill(S, X, k, o, qty, price, ts, in_range, ambiguous):
         unsure = ambiguous
         if in_range != 0 and lot.in_range != 0 and lot.born == S.seq:
             unsure = 1
+            doubt = 1
         c.value_at_entry -= (1 if lot.qty > 0 else -1) * n * lot.price
         realized += _close_lot(S, X, k, lot, n, price, ts, o, unsure)
         left -= n
@@ -185,7 +187,7 @@ def apply_fill(S, X, k, o, qty, price, ts, in_range, ambiguous):
     if left > 0:
         if c.lot_count == MAX_LOTS:
             S.overflow = 1
-            return realized, 0
+            return realized, 0, doubt
         lot = c.lots[(c.lot_head + c.lot_count) % MAX_LOTS]
         c.lot_count += 1
         lot.qty = side * left
@@ -206,7 +208,7 @@ def apply_fill(S, X, k, o, qty, price, ts, in_range, ambiguous):
     note(S, now, now, 0)
     if S.sample_at == NEVER:
         S.sample_at = (ts // MINUTE + 1) * MINUTE
-    return realized, left
+    return realized, left, doubt
 
 
 @compiled

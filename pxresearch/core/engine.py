@@ -45,6 +45,7 @@ from pxresearch.core.records import (
     LOWEST,
     MARKET,
     MAX_NOTICES,
+    MAX_STREAMS,
     NEVER,
     NO_ASK,
     NO_BID,
@@ -106,6 +107,27 @@ def hook(S, X, which, function, k, a, b, c, d, ts):
         X.failed_at = ts
     elif n > 0:
         decide(S, X, k, n, ts)
+
+
+@compiled
+def hook_one(S, X, which, function, k, ts, a, b, c, d):
+    """Call `on_quote` or `on_trade` for one event, as a stretch of one in the spare stream."""
+    if function == 0 or X.failed != 0:
+        return
+    X.one_ts = ts
+    X.one_a = a
+    X.one_b = b
+    X.one_c = c
+    X.one_d = d
+    status, answer = call_hook(
+        function, address_of(X), k, 0, 1, MAX_STREAMS, NEVER, S.contract[k].seen
+    )
+    if status != 0:
+        X.failed = 1
+        X.failed_hook = which
+        X.failed_at = ts
+    elif answer != 0:
+        decide(S, X, k, answer & 0xFF, ts)
 
 
 @compiled
@@ -226,7 +248,8 @@ def _leave_session(S, X, k, t):
     session_timers(c, t)
     if closing:
         expire_orders(S, X, k, EXPIRED, SESSION_END, t)
-        c.flattening = 0
+        if c.position == 0:
+            c.flattening = 0
         hook(S, X, ON_SESSION, X.on_session, k, 0, t, 0, 0, t)
 
 
@@ -358,10 +381,10 @@ def _complete_bars(S, X, k, ts):
     if S.frames_n == 0:
         return
     c = S.contract[k]
-    fresh = c.frames[0].count == 0
+    for f in range(S.frames_n):
+        if c.frames[f].count == 0:  # a bar begins: its end becomes a timer
+            S.dirty = 1
     take_run(S, c, ts)
-    if fresh:
-        S.dirty = 1
     for f in range(S.frames_n):
         if is_full(c.frames[f]):
             finish_bar(S, X, k, f, ts, ts)
@@ -380,7 +403,7 @@ def quote_event(S, X, k, ts, bid, ask, bid_sz, ask_sz):
     c.bid_sz = bid_sz
     c.ask_sz = ask_sz
     c.quote_ts = ts
-    if S.rules.mark_last == 0:
+    if c.mark_trades == 0:
         if bid != NO_BID:
             c.mark_bid = bid
         if ask != NO_ASK:
@@ -396,8 +419,7 @@ def quote_event(S, X, k, ts, bid, ask, bid_sz, ask_sz):
     deliver(S, X, ts)
     if c.has_trades == 0:
         _complete_bars(S, X, k, ts)
-    packed = (bid_sz << 32) | ask_sz
-    hook(S, X, ON_QUOTE, X.on_quote, k, ts, bid, ask, packed, ts)
+    hook_one(S, X, ON_QUOTE, X.on_quote, k, ts, bid, ask, bid_sz, ask_sz)
     _end(S, X, k)
 
 
@@ -407,7 +429,7 @@ def _set_last(S, c, ts, price, size, side):
     c.last_sz = size
     c.last_side = side
     c.last_ts = ts
-    if c.has_quotes == 0 or S.rules.mark_last != 0:
+    if c.mark_trades != 0:
         c.mark_bid = price
         c.mark_ask = price
         set_mark(c)
@@ -429,7 +451,7 @@ def trade_event(S, X, k, ts, price, size, side):
         run_add(c, 2 * price, 2 * price, 2 * price, 2 * price, size, 1)
     deliver(S, X, ts)
     _complete_bars(S, X, k, ts)
-    hook(S, X, ON_TRADE, X.on_trade, k, ts, price, size, side, ts)
+    hook_one(S, X, ON_TRADE, X.on_trade, k, ts, price, size, side, 0)
     _end(S, X, k)
 
 
@@ -442,6 +464,7 @@ def bar_event(S, X, k, open_ts, ts, open_, high, low, close, volume):
     if c.past_flatten == 0 and c.session.flatten_at < ts:
         reach_flatten_time(S, X, k, open_ts)
     if not _begin(S, X, k, open_ts):
+        S.now = ts
         _end(S, X, k)
         return
     _set_last(S, c, open_ts, open_, HIGHEST, 0)
@@ -489,7 +512,7 @@ def rebound(S):
         c.ask_hi = NO_ASK
         c.px_lo = LOWEST
         c.px_hi = HIGHEST
-        quiet = c.in_session != 0 and c.flattening == 0 and c.bars_only == 0
+        quiet = c.in_session != 0 and c.flattening == 0 and c.bars_only == 0 and S.look_closely == 0
         if c.position != 0:
             quiet = quiet and S.open_contracts == 1 and c.seg_on != 0
             _bound_equity(S, c)
@@ -516,7 +539,7 @@ def _bound_equity(S, c):
     base = c.value_at_entry * c.tick_value - S.balance
     low = (floor_level(S) + base) // unit
     high = -((-(ceiling_level(S) + base)) // unit)
-    by_trade = c.has_quotes == 0 or S.rules.mark_last != 0
+    by_trade = c.mark_trades != 0
     if c.position > 0:
         if by_trade:
             c.px_lo = max(c.px_lo, low)
@@ -572,5 +595,3 @@ def _bound_limit(S, c, o):
         c.px_hi = min(c.px_hi, o.limit + at_trade)
         if o.ahead == UNKNOWN_QUEUE:
             c.ask_hi = min(c.ask_hi, o.limit)
-
-

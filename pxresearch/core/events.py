@@ -12,7 +12,7 @@ import math
 from typing import NamedTuple
 
 from pxresearch.core.account import equity
-from pxresearch.core.jit import compiled
+from pxresearch.core.jit import compiled, i1_at, i4_at, i8_at
 from pxresearch.core.records import MICROS, NO_ASK, NO_BID
 
 NAN = math.nan
@@ -119,18 +119,20 @@ def tick_of(c):
 
 
 @compiled
-def quote_value(c, k, ts, bid, ask, packed):
-    """The quote as a strategy sees it."""
+def quote_at(c, k, q, j):
+    """Quote j of a stream as a strategy sees it; what it does not look at is never computed."""
+    bid = i4_at(q.a, j)
+    ask = i4_at(q.b, j)
     has_bid = bid != NO_BID
     has_ask = ask != NO_ASK
     return Quote(
         k,
-        ts,
+        i8_at(q.ts, j),
         price_of(c, bid) if has_bid else NAN,
         price_of(c, ask) if has_ask else NAN,
         ((bid + ask) * c.tick_num) / (2 * c.tick_den) if has_bid & has_ask else NAN,
-        packed >> 32,
-        packed & 0xFFFFFFFF,
+        i4_at(q.c, j & q.size_mask),
+        i4_at(q.d, j & q.size_mask),
         bid,
         ask,
         tick_of(c),
@@ -138,9 +140,12 @@ def quote_value(c, k, ts, bid, ask, packed):
 
 
 @compiled
-def trade_value(c, k, ts, price, size, side):
-    """The trade as a strategy sees it."""
-    return Trade(k, ts, price_of(c, price), size, side, price, tick_of(c))
+def trade_at(c, k, q, j):
+    """Trade j of a stream as a strategy sees it."""
+    price = i4_at(q.a, j)
+    return Trade(
+        k, i8_at(q.ts, j), price_of(c, price), i4_at(q.b, j), i1_at(q.c, j), price, tick_of(c)
+    )
 
 
 @compiled
@@ -162,9 +167,7 @@ def bar_value(S, c, k, f):
 def fill_value(S, c, k):
     """The fill just notified as a strategy sees it."""
     n = S.notice_ev
-    return Fill(
-        k, n.ts, n.side, n.qty, price_of(c, n.price), n.position, n.tag, n.role, n.price
-    )
+    return Fill(k, n.ts, n.side, n.qty, price_of(c, n.price), n.position, n.tag, n.role, n.price)
 
 
 @compiled

@@ -156,9 +156,7 @@ def call_hook(
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         i64, i8p = ir.IntType(64), ir.IntType(8).as_pointer()
-        native = ir.FunctionType(
-            ir.IntType(32), [i64.as_pointer(), i8p.as_pointer(), *([i64] * 7)]
-        )
+        native = ir.FunctionType(ir.IntType(32), [i64.as_pointer(), i8p.as_pointer(), *([i64] * 7)])
         out = cgutils.alloca_once(builder, i64)
         error = cgutils.alloca_once(builder, i8p)
         pointer = builder.inttoptr(args[0], native.as_pointer())

@@ -10,9 +10,9 @@ I/O: none
 from __future__ import annotations
 
 from pxresearch.core.account import apply_fill
-from pxresearch.core.jit import FILL_T, compiled, i8_at
+from pxresearch.core.jit import FILL_T, compiled
 from pxresearch.core.logs import log_row
-from pxresearch.core.orders import end_order, new_order
+from pxresearch.core.orders import end_order, new_order, sample_at
 from pxresearch.core.records import (
     CANCELED,
     ENTRY,
@@ -64,7 +64,7 @@ def fill(S, X, slot, qty, price, ts, slipped, in_range, ambiguous):
     c = S.contract[k]
     S.fills_made += 1
     S.day_fills += 1
-    realized, opened = apply_fill(S, X, k, o, qty, price, ts, in_range, ambiguous)
+    realized, opened, unsure = apply_fill(S, X, k, o, qty, price, ts, in_range, ambiguous)
     o.filled += qty
     o.value += qty * price
     row = log_row(X, LOG_FILLS, FILL_T)
@@ -80,7 +80,7 @@ def fill(S, X, slot, qty, price, ts, slipped, in_range, ambiguous):
     row.role = o.role
     row.cause = o.cause
     row.slippage = slipped
-    row.ambiguous = ambiguous
+    row.ambiguous = unsure
     row.seq = S.seq
     _queue_notice(S, X, o, qty, price, ts)
     if opened > 0 and o.bracket != 0:
@@ -102,8 +102,8 @@ def _queue_notice(S, X, o, qty, price, ts):
         return
     notice = S.notices[(S.notice_head + S.notice_count) % MAX_NOTICES]
     S.notice_count += 1
-    n = S.fills_made - 1
-    notice.due = ts + i8_at(X.feed, n % X.feed_n) + i8_at(X.ack, n % X.ack_n)
+    n = S.fills_made
+    notice.due = ts + sample_at(X.feed, X.feed_n, n) + sample_at(X.ack, X.ack_n, n)
     if S.notice_count > 1:  # notices arrive in the order of the fills
         before = S.notices[(S.notice_head + S.notice_count - 2) % MAX_NOTICES]
         notice.due = max(notice.due, before.due)
@@ -181,7 +181,8 @@ def _trim_children(S, X, k, ts):
     last_parent = -1
     for i in range(S.live_n):
         o = S.order[S.live[i]]
-        if o.contract == k and (o.role == STOP_LOSS or o.role == TARGET) and o.parent != last_parent:
+        child = o.role == STOP_LOSS or o.role == TARGET
+        if o.contract == k and child and c.position * o.side < 0 and o.parent != last_parent:
             total += o.qty - o.filled
             last_parent = o.parent
     held = abs(c.position)
@@ -294,7 +295,7 @@ def _rest_limit(S, X, slot, ts, on_trade):
             excess = c.last_sz - o.ahead
             o.ahead = max(0, -excess)
             if excess > 0:
-                _fill_resting(S, X, slot, min(left, excess), ts)
+                _fill_resting(S, X, slot, left if S.fill.partial == 0 else min(left, excess), ts)
             return
         if o.ahead == UNKNOWN_QUEUE and not on_trade:
             near = c.bid if side > 0 else c.ask
@@ -330,7 +331,7 @@ def _reference(c, side, on_trade):
 
 
 @compiled
-def _stop_triggers(o, c, on_trade):
+def _stop_triggers(S, o, c, on_trade):
     """Judge, and for a trailing stop move, the trigger of a stop order."""
     price = _reference(c, o.side, on_trade)
     if price == -o.side * HIGHEST:
@@ -339,6 +340,7 @@ def _stop_triggers(o, c, on_trade):
         if o.best == LOWEST or (o.best - price) * o.side > 0:
             o.best = price
             o.stop = price + o.side * o.trail
+            S.dirty = 1
             return False
     return (price - o.stop) * o.side >= 0
 
@@ -358,8 +360,9 @@ def _visit(S, X, slot, ts, on_trade):
             _arrive_limit(S, X, slot, ts)
         else:
             _rest_limit(S, X, slot, ts, on_trade)
-    elif o.triggered != 0 or _stop_triggers(o, c, on_trade):
+    elif o.triggered != 0 or _stop_triggers(S, o, c, on_trade):
         o.triggered = 1
+        S.dirty = 1
         if o.kind == STOP_LIMIT:
             _arrive_limit(S, X, slot, ts)
         else:
@@ -394,9 +397,9 @@ def match_event(S, X, k, ts, on_trade):
             o = S.order[slot]
             if _rank(o.role) == rank and _ready(o, k, S.seq, ts):
                 o.visited = S.seq
-                before = S.live_n
+                before, made = S.live_n, S.orders_made
                 _visit(S, X, slot, ts, on_trade)
-                if S.live_n != before:
+                if S.live_n != before or S.orders_made != made:
                     i = 0
                     continue
             i += 1
@@ -454,10 +457,8 @@ def _protect_in_range(S, X, k, seq, low, high, ts):
         i += 1
         if o.contract == k and o.role == STOP_LOSS and o.born == seq and o.visited != seq:
             o.visited = seq
-            before = S.live_n
             _bar_stop(S, X, slot, low, high, ts)
-            if S.live_n != before:
-                i = 0
+            i = 0
 
 
 @compiled
@@ -472,7 +473,7 @@ def _next_in_range(S, k, seq, open_, rank):
             continue
         if o.kind == MARKET or _rank(o.role) != rank:
             continue
-        if rank < 2 or o.role == TARGET:
+        if rank < 2:
             return slot
         price = o.limit if o.kind == LIMIT or o.triggered != 0 else o.stop
         if abs(price - open_) < nearest:

@@ -161,4 +161,11 @@ def _plain_passes() -> PassManager:
     return manager
 
 
-__all__ = ["CorePartCompiler", "EntryCompiler", "EntryLibrary", "PartCompiler", "PartLibrary", "reach"]
+__all__ = [
+    "CorePartCompiler",
+    "EntryCompiler",
+    "EntryLibrary",
+    "PartCompiler",
+    "PartLibrary",
+    "reach",
+]

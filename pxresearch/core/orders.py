@@ -92,8 +92,15 @@ def _count_entry(c, side, step):
 @compiled
 def delay(X, order_id):
     """Feed plus entry latency of an order, ns."""
-    n = order_id - 1
-    return i8_at(X.feed, n % X.feed_n) + i8_at(X.entry, n % X.entry_n)
+    return sample_at(X.feed, X.feed_n, order_id) + sample_at(X.entry, X.entry_n, order_id)
+
+
+@compiled
+def sample_at(address, n, number):
+    """Sample of a delay for the number-th order or fill, counted from 1."""
+    if n == 1:  # a 64-bit division costs more than all the rest
+        return i8_at(address, 0)
+    return i8_at(address, (number - 1) % n)
 
 
 @compiled
@@ -146,7 +153,7 @@ def write_order(X, o, status, cause, ts):
 def ask_cancel(S, X, slot, cause, ts):
     """Ask the venue to cancel an order; returns True when it ended at once."""
     o = S.order[slot]
-    wait = delay(X, o.id)
+    wait = 0 if S.contract[o.contract].bars_only != 0 else delay(X, o.id)
     if wait == 0:
         end_order(S, X, slot, CANCELED, cause, ts)
         return True

@@ -154,6 +154,7 @@ CONTRACT = record(
     ("tick_num", "i8"), ("tick_den", "i8"), ("tick_value", "i8"), ("cost", "i8"),
     ("size_tenths", "i8"), ("cap", "i8"), ("product", "i8"),
     ("has_quotes", "i8"), ("has_trades", "i8"), ("bars_only", "i8"), ("quote_stops", "i8"),
+    ("mark_trades", "i8"),  # positions are marked by trades, not by the exit side
     # session of the day
     ("session", SESSION), ("in_session", "i8"), ("opened", "i8"), ("flattening", "i8"),
     ("flatten_cause", "i8"), ("past_flatten", "i8"), ("orders", "i8"),
@@ -184,7 +185,7 @@ RULES = record(
     ("max_tenths", "i8"), ("max_order_qty", "i8"), ("collar", "i8"), ("rate", "i8"),
     ("duplicate_ns", "i8"), ("quote_age_ns", "i8"), ("silence_ns", "i8"),
     ("loss_count", "i8"), ("loss_pause_ns", "i8"), ("loss_buffer", "i8"),
-    ("require_bracket", "i8"), ("bracket_risk", "i8"), ("mark_last", "i8"),
+    ("require_bracket", "i8"), ("bracket_risk", "i8"),
     ("tiers", "i8"), ("tier_from", "i8", (8,)), ("tier_tenths", "i8", (8,)),
 )  # fmt: skip
 FILL_MODEL = record(
@@ -203,6 +204,7 @@ STREAM = record(
 ENGINE = record(
     ("contracts_n", "i8"), ("frames_n", "i8"), ("now", "i8"), ("next_ts", "i8"), ("events", "i8"),
     ("dropped", "i8"), ("seq", "i8"), ("orders_made", "i8"), ("fills_made", "i8"),
+    ("look_closely", "i8"),  # a hook wants the account: no event is quiet
     ("live_n", "i8"), ("free_n", "i8"), ("dirty", "i8"), ("day_index", "i8"), ("day_date", "i8"),
     ("overflow", "i8"),  # a fixed table was full: the run stops rather than lose something
     ("day_end", "i8"), ("sample_at", "i8"), ("started", "i8"),
@@ -252,7 +254,9 @@ REFUSAL_ROW = record(
     ("ts", "i8"), ("last_ts", "i8"), ("count", "i8"), ("contract", "i4"), ("side", "i4"),
     ("kind", "i4"), ("reason", "i4"), ("qty", "i8"), ("value", "i8"), ("limit", "i8"),
 )  # fmt: skip
-EQUITY_ROW = record(("ts", "i8"), ("balance", "i8"), ("equity", "i8"), ("low", "i8"), ("high", "i8"))
+EQUITY_ROW = record(
+    ("ts", "i8"), ("balance", "i8"), ("equity", "i8"), ("low", "i8"), ("high", "i8")
+)
 DAY_ROW = record(
     ("date", "i8"), ("start_balance", "i8"), ("end_balance", "i8"), ("end_equity", "i8"),
     ("costs", "i8"), ("trades", "i8"), ("fills", "i8"), ("events", "i8"), ("min_equity", "i8"),
@@ -283,7 +287,12 @@ WIRES = record(
     ("feed", "i8"), ("feed_n", "i8"), ("entry", "i8"), ("entry_n", "i8"), ("ack", "i8"),
     ("ack_n", "i8"),
     ("streams_n", "i8"), ("failed", "i8"), ("failed_hook", "i8"), ("failed_at", "i8"),
-    ("bars_wanted", "i8"),
+    ("bars_wanted", "i8"), ("plain_hooks", "i8"),
+    # what the last quiet stretch did (core/quiet.py)
+    ("found_end", "i8"), ("found_hi", "i8"), ("found_lo", "i8"), ("found_volume", "i8"),
+    ("found_seg_hi", "i8"), ("found_seg_lo", "i8"), ("found_seg_dd", "i8"),
+    # the event that a hook is called for alone: the stream after the last one points here
+    ("one_ts", "i8"), ("one_a", "i4"), ("one_b", "i4"), ("one_c", "i4"), ("one_d", "i4"),
     ("log", "i8", (8,)), ("log_n", "i8", (8,)), ("log_cap", "i8", (8,)),
-    ("stream", STREAM, (MAX_STREAMS,)),
+    ("stream", STREAM, (MAX_STREAMS + 1,)),
 )  # fmt: skip

@@ -1,15 +1,16 @@
 """The loop over arrays: streams of quotes, trades and bars, merged by time, through the engine.
 
-`run` goes on until every stream is used up, a log wants draining, or a hook failed. Inside the
-levels that `engine.rebound` worked out, a quote or a trade costs a few comparisons, the extremes of
-the open position and the running bar, and the strategy's own hook.
+Inside the levels that `engine.rebound` worked out, an event is *quiet*: it costs a few comparisons
+and the extremes of the open position and the running bar (core/quiet.py). The strategy's hook is
+called for a whole quiet stretch at once; it comes back with the first event that it wants to act on.
+All other events take the complete path. The result is the same as if all did.
 
 I/O: none
 """
 
 from __future__ import annotations
 
-from pxresearch.core.account import equity
+from pxresearch.core.account import equity, set_mark
 from pxresearch.core.calendar import load_day
 from pxresearch.core.engine import (
     advance,
@@ -38,6 +39,7 @@ from pxresearch.core.jit import (
 from pxresearch.core.logs import full
 from pxresearch.core.matching import fill
 from pxresearch.core.orders import clear_orders, expire_orders, new_order, write_order
+from pxresearch.core.quiet import scan_quotes, scan_trades
 from pxresearch.core.records import (
     BARS,
     BEGIN,
@@ -63,7 +65,7 @@ from pxresearch.core.records import (
     WORKING,
 )
 
-FAR = 2**62
+LOOK = 1024  # events scanned ahead of a hook in plain Python
 
 
 @compiled
@@ -73,115 +75,85 @@ def _halted(S, X):
 
 
 @compiled
-def _sync_quote(S, c, q, j, n, hi, lo, seg_hi, seg_lo, seg_dd, first_mid):
-    """Write back what n quiet quotes up to (not including) index j did to the contract."""
-    i = j - 1
-    bid = i4_at(q.a, i)
-    ask = i4_at(q.b, i)
+def _take_quotes(S, X, c, q, i):
+    """Write back what the quiet quotes from index i, as scanned, did to the contract."""
+    j = X.found_end
+    bid = i4_at(q.a, j - 1)
+    ask = i4_at(q.b, j - 1)
     c.bid = bid
     c.ask = ask
-    c.bid_sz = i4_at(q.c, i & q.size_mask)
-    c.ask_sz = i4_at(q.d, i & q.size_mask)
-    c.quote_ts = i8_at(q.ts, i)
+    c.bid_sz = i4_at(q.c, (j - 1) & q.size_mask)
+    c.ask_sz = i4_at(q.d, (j - 1) & q.size_mask)
+    c.quote_ts = i8_at(q.ts, j - 1)
     c.event_ts = c.quote_ts
     S.now = c.quote_ts
-    S.events += n
-    S.day_events += n
-    if S.rules.mark_last == 0:
+    S.events += j - i
+    S.day_events += j - i
+    if c.mark_trades == 0:
         c.mark_bid = bid
         c.mark_ask = ask
-        c.mark = bid if c.position >= 0 else ask
+        set_mark(c)
         if c.position != 0:
-            c.seg_hi = seg_hi
-            c.seg_lo = seg_lo
-            c.seg_dd = seg_dd
+            c.seg_hi = X.found_seg_hi
+            c.seg_lo = X.found_seg_lo
+            c.seg_dd = X.found_seg_dd
     if c.has_trades == 0 and S.frames_n > 0:
         if c.run_n == 0:
-            c.run_open = first_mid
-        c.run_high = hi
-        c.run_low = lo
+            c.run_open = i4_at(q.a, i) + i4_at(q.b, i)
+        c.run_high = X.found_hi
+        c.run_low = X.found_lo
         c.run_close = bid + ask
-        c.run_n += n
+        c.run_n += j - i
+    q.at = j
 
 
 @compiled
-def _quotes(S, X, q, limit):
+def _quotes_stretch(S, X, function, c, q, k, i, stop_ts, stream):
+    """Go through quiet quotes from index i, calling the hook if there is one: (status, signals)."""
+    if function == 0:
+        scan_quotes(X, c, q, i, q.n, stop_ts)
+        return 0, 0
+    if X.plain_hooks == 0:
+        return call_hook(function, address_of(X), k, i, q.n, stream, stop_ts, c.seen)
+    scan_quotes(X, c, q, i, min(q.n, i + LOOK), stop_ts)
+    end = X.found_end
+    if end == i:
+        return 0, 0
+    status, answer = call_hook(function, address_of(X), k, i, end, stream, stop_ts, c.seen)
+    if answer != 0 and answer >> 8 != end:
+        scan_quotes(X, c, q, i, answer >> 8, stop_ts)
+    return status, answer & 0xFF
+
+
+@compiled
+def _quotes(S, X, q, limit, stream):
     """Go through quotes of one stream while their time is before `limit`; at least one."""
     k = q.contract
     c = S.contract[k]
-    ts_a, bid_a, ask_a, n = q.ts, q.a, q.b, q.n
     start = q.at
-    while q.at < n:
+    while q.at < q.n:
         i = q.at
-        stop_ts = min(S.next_ts, limit)
-        bid_lo, bid_hi, ask_lo, ask_hi = c.bid_lo, c.bid_hi, c.ask_lo, c.ask_hi
-        long = c.position >= 0
-        seg_hi, seg_lo, seg_dd = c.seg_hi, c.seg_lo, c.seg_dd
-        hi, lo = -FAR, FAR
-        if c.run_n > 0:
-            hi, lo = c.run_high, c.run_low
-        first_mid = i4_at(bid_a, i) + i4_at(ask_a, i)
-        j = i
-        status = 0
-        signals = 0
-        if X.on_quote == 0:
-            while j < n:
-                t = i8_at(ts_a, j)
-                b = i4_at(bid_a, j)
-                a = i4_at(ask_a, j)
-                if (
-                    (t >= stop_ts) | (b <= bid_lo) | (b >= bid_hi) | (a <= ask_lo) | (a >= ask_hi)
-                ):
-                    break
-                mid = b + a
-                hi = max(hi, mid)
-                lo = min(lo, mid)
-                m = b if long else -a
-                seg_hi = max(seg_hi, m)
-                seg_lo = min(seg_lo, m)
-                seg_dd = max(seg_dd, seg_hi - m)
-                j += 1
-        else:
-            function, x, seen, mask = X.on_quote, address_of(X), c.seen, q.size_mask
-            c_a, d_a = q.c, q.d
-            while j < n:
-                t = i8_at(ts_a, j)
-                b = i4_at(bid_a, j)
-                a = i4_at(ask_a, j)
-                if (
-                    (t >= stop_ts) | (b <= bid_lo) | (b >= bid_hi) | (a <= ask_lo) | (a >= ask_hi)
-                ):
-                    break
-                mid = b + a
-                hi = max(hi, mid)
-                lo = min(lo, mid)
-                m = b if long else -a
-                seg_hi = max(seg_hi, m)
-                seg_lo = min(seg_lo, m)
-                seg_dd = max(seg_dd, seg_hi - m)
-                packed = (i4_at(c_a, j & mask) << 32) | i4_at(d_a, j & mask)
-                j += 1
-                status, signals = call_hook(function, x, k, t, b, a, packed, seen)
-                if (status | signals) != 0:
-                    break
-        if j > i:
-            _sync_quote(S, c, q, j, j - i, hi, lo, seg_hi, seg_lo, seg_dd, first_mid)
-            q.at = j
-            if (status | signals) != 0:
-                _answer(S, X, k, status, signals, ON_QUOTE)
-                if _halted(S, X):
-                    break
-                continue
-        if j >= n:
-            break
-        t = i8_at(ts_a, j)
-        if t >= limit and j > start:
-            break
-        q.at = j + 1
-        s = j & q.size_mask
-        quote_event(S, X, k, t, i4_at(bid_a, j), i4_at(ask_a, j), i4_at(q.c, s), i4_at(q.d, s))
+        status, signals = _quotes_stretch(
+            S, X, X.on_quote, c, q, k, i, min(S.next_ts, limit), stream
+        )
+        quiet = X.found_end
+        if quiet > i:
+            _take_quotes(S, X, c, q, i)
+        if status != 0 or signals != 0:
+            _answer(S, X, k, status, signals, ON_QUOTE)
+            if _halted(S, X):
+                return
+            continue
+        if quiet == q.n:
+            return
+        t = i8_at(q.ts, quiet)
+        if t >= limit and quiet > start:
+            return
+        q.at = quiet + 1
+        s = quiet & q.size_mask
+        quote_event(S, X, k, t, i4_at(q.a, quiet), i4_at(q.b, quiet), i4_at(q.c, s), i4_at(q.d, s))
         if _halted(S, X):
-            break
+            return
 
 
 @compiled
@@ -199,92 +171,83 @@ def _answer(S, X, k, status, signals, which):
 
 
 @compiled
-def _sync_trade(S, c, q, j, n, hi, lo, volume, seg_hi, seg_lo, seg_dd, first):
-    """Write back what n quiet trades up to (not including) index j did to the contract."""
-    i = j - 1
-    price = i4_at(q.a, i)
+def _take_trades(S, X, c, q, i):
+    """Write back what the quiet trades from index i, as scanned, did to the contract."""
+    j = X.found_end
+    price = i4_at(q.a, j - 1)
     c.last = price
-    c.last_sz = i4_at(q.b, i)
-    c.last_side = i1_at(q.c, i)
-    c.last_ts = i8_at(q.ts, i)
+    c.last_sz = i4_at(q.b, j - 1)
+    c.last_side = i1_at(q.c, j - 1)
+    c.last_ts = i8_at(q.ts, j - 1)
     c.event_ts = c.last_ts
     S.now = c.last_ts
-    S.events += n
-    S.day_events += n
-    if c.has_quotes == 0 or S.rules.mark_last != 0:
+    S.events += j - i
+    S.day_events += j - i
+    if c.mark_trades != 0:
         c.mark_bid = price
         c.mark_ask = price
-        c.mark = price
+        set_mark(c)
         if c.position != 0:
-            c.seg_hi = seg_hi
-            c.seg_lo = seg_lo
-            c.seg_dd = seg_dd
+            c.seg_hi = X.found_seg_hi
+            c.seg_lo = X.found_seg_lo
+            c.seg_dd = X.found_seg_dd
     if S.frames_n > 0:
         if c.run_n == 0:
-            c.run_open = 2 * first
-        c.run_high = 2 * hi
-        c.run_low = 2 * lo
+            c.run_open = 2 * i4_at(q.a, i)
+        c.run_high = 2 * X.found_hi
+        c.run_low = 2 * X.found_lo
         c.run_close = 2 * price
-        c.run_volume += volume
-        c.run_n += n
+        c.run_volume += X.found_volume
+        c.run_n += j - i
+    q.at = j
 
 
 @compiled
-def _trades(S, X, q, limit):
+def _trades_stretch(S, X, function, c, q, k, i, stop_ts, stream):
+    """Go through quiet trades from index i, calling the hook if there is one: (status, signals)."""
+    if function == 0:
+        scan_trades(X, c, q, i, q.n, stop_ts)
+        return 0, 0
+    if X.plain_hooks == 0:
+        return call_hook(function, address_of(X), k, i, q.n, stream, stop_ts, c.seen)
+    scan_trades(X, c, q, i, min(q.n, i + LOOK), stop_ts)
+    end = X.found_end
+    if end == i:
+        return 0, 0
+    status, answer = call_hook(function, address_of(X), k, i, end, stream, stop_ts, c.seen)
+    if answer != 0 and answer >> 8 != end:
+        scan_trades(X, c, q, i, answer >> 8, stop_ts)
+    return status, answer & 0xFF
+
+
+@compiled
+def _trades(S, X, q, limit, stream):
     """Go through trades of one stream while their time is before `limit`; at least one."""
     k = q.contract
     c = S.contract[k]
-    n = q.n
     start = q.at
-    while q.at < n:
+    while q.at < q.n:
         i = q.at
-        stop_ts = min(S.next_ts, limit)
-        px_lo, px_hi = c.px_lo, c.px_hi
-        long = c.position >= 0
-        seg_hi, seg_lo, seg_dd = c.seg_hi, c.seg_lo, c.seg_dd
-        hi, lo, volume = -FAR, FAR, 0
-        if c.run_n > 0:
-            hi, lo = c.run_high // 2, c.run_low // 2
-        first = i4_at(q.a, i)
-        function, x, seen = X.on_trade, address_of(X), c.seen
-        j = i
-        status = 0
-        signals = 0
-        while j < n:
-            t = i8_at(q.ts, j)
-            p = i4_at(q.a, j)
-            if (t >= stop_ts) | (p <= px_lo) | (p >= px_hi):
-                break
-            hi = max(hi, p)
-            lo = min(lo, p)
-            size = i4_at(q.b, j)
-            volume += size
-            m = p if long else -p
-            seg_hi = max(seg_hi, m)
-            seg_lo = min(seg_lo, m)
-            seg_dd = max(seg_dd, seg_hi - m)
-            j += 1
-            if function != 0:
-                status, signals = call_hook(function, x, k, t, p, size, i1_at(q.c, j - 1), seen)
-                if (status | signals) != 0:
-                    break
-        if j > i:
-            _sync_trade(S, c, q, j, j - i, hi, lo, volume, seg_hi, seg_lo, seg_dd, first)
-            q.at = j
-            if (status | signals) != 0:
-                _answer(S, X, k, status, signals, ON_TRADE)
-                if _halted(S, X):
-                    break
-                continue
-        if j >= n:
-            break
-        t = i8_at(q.ts, j)
-        if t >= limit and j > start:
-            break
-        q.at = j + 1
-        trade_event(S, X, k, t, i4_at(q.a, j), i4_at(q.b, j), i1_at(q.c, j))
+        status, signals = _trades_stretch(
+            S, X, X.on_trade, c, q, k, i, min(S.next_ts, limit), stream
+        )
+        quiet = X.found_end
+        if quiet > i:
+            _take_trades(S, X, c, q, i)
+        if status != 0 or signals != 0:
+            _answer(S, X, k, status, signals, ON_TRADE)
+            if _halted(S, X):
+                return
+            continue
+        if quiet == q.n:
+            return
+        t = i8_at(q.ts, quiet)
+        if t >= limit and quiet > start:
+            return
+        q.at = quiet + 1
+        trade_event(S, X, k, t, i4_at(q.a, quiet), i4_at(q.b, quiet), i1_at(q.c, quiet))
         if _halted(S, X):
-            break
+            return
 
 
 @compiled
@@ -369,9 +332,9 @@ def _go(S, X):
                 limit = min(limit, X.stream[j].next_ts)
         q = X.stream[best]
         if q.kind == QUOTES:
-            _quotes(S, X, q, limit)
+            _quotes(S, X, q, limit, best)
         elif q.kind == TRADES:
-            _trades(S, X, q, limit)
+            _trades(S, X, q, limit, best)
         else:
             _bars(S, X, q)
         _look_ahead(q)

@@ -202,7 +202,12 @@ def _form(S, s, o):
     if s.qty < 1 or s.qty > 1_000_000:
         return BAD_QUANTITY
     c = S.contract[s.contract]
-    if s.trail < 0 or s.stop_ticks < 0 or s.target_ticks < 0 or (s.order == TRAILING and s.trail < 1):
+    if (
+        s.trail < 0
+        or s.stop_ticks < 0
+        or s.target_ticks < 0
+        or (s.order == TRAILING and s.trail < 1)
+    ):
         return BAD_PRICE
     if s.trailing_stop != 0 and s.stop_ticks == 0:
         return BAD_PRICE
@@ -245,7 +250,7 @@ def opening_quantity(S, o):
     if room > 0:
         for i in range(S.live_n):
             w = S.order[S.live[i]]
-            if w.contract == o.contract and w.side == o.side and w.role == ENTRY:
+            if w.contract == o.contract and w.side == o.side and w.role in (ENTRY, EXIT):
                 room -= w.qty - w.filled
     return o.qty - min(o.qty, max(0, room))
 

@@ -64,7 +64,7 @@ class Signal(NamedTuple):
     take_profit: float = NAN
 
 
-_HOLD = Signal(HOLD)
+HOLDING = Signal(HOLD)
 FIELDS = Signal._fields
 FLOATS = ("limit", "stop", "stop_loss", "take_profit")
 
@@ -168,7 +168,7 @@ def sell(
 
 def hold() -> Signal:
     """Do nothing."""
-    return _HOLD
+    return HOLDING
 
 
 def flatten(contract: int = ANY_CONTRACT) -> Signal:
@@ -222,9 +222,7 @@ class _SignalModel(models.StructModel):
 @register_model(SignalsType)
 class _SignalsModel(models.StructModel):
     def __init__(self, dmm: Any, fe_type: Any) -> None:
-        super().__init__(
-            dmm, fe_type, [("n", types.int64), ("all", types.UniTuple(SIGNAL, MIXED))]
-        )
+        super().__init__(dmm, fe_type, [("n", types.int64), ("all", types.UniTuple(SIGNAL, MIXED))])
 
 
 for _field in FIELDS:
@@ -341,12 +339,12 @@ def _hold():
 
 
 @overload(flatten)
-def _flatten(contract = ANY_CONTRACT):
+def _flatten(contract=ANY_CONTRACT):
     return lambda contract=ANY_CONTRACT: _plain(FLATTEN, 0, contract)
 
 
 @overload(cancel)
-def _cancel(tag = 0, contract = ANY_CONTRACT):
+def _cancel(tag=0, contract=ANY_CONTRACT):
     return lambda tag=0, contract=ANY_CONTRACT: _plain(CANCEL, tag, contract)
 
 
@@ -376,12 +374,14 @@ def _write(S: Any, n: int, s: Any) -> int:
 
 def emit(S: Any, answer: Any) -> int:
     """Write what a hook returned to the engine's buffer (plain Python); returns how many ask."""
-    if answer is None or answer is _HOLD:
+    if answer is None or answer is HOLDING:
         return 0
     signals = (answer,) if isinstance(answer, Signal) else tuple(answer)
     wanted = [s for s in signals if s.kind != HOLD]
     if len(wanted) > MAX_SIGNALS:
-        raise ValueError(f"a hook returned {len(wanted)} signals; at most {MAX_SIGNALS} are allowed")
+        raise ValueError(
+            f"a hook returned {len(wanted)} signals; at most {MAX_SIGNALS} are allowed"
+        )
     for i, s in enumerate(wanted):
         S["signal"][i] = tuple(s)
     return len(wanted)
@@ -410,7 +410,11 @@ def _emit(S, answer):
             return n
 
         return mixed
-    if isinstance(answer, types.UniTuple) and answer.dtype == SIGNAL and answer.count <= MAX_SIGNALS:
+    if (
+        isinstance(answer, types.UniTuple)
+        and answer.dtype == SIGNAL
+        and answer.count <= MAX_SIGNALS
+    ):
 
         def several(S, answer):
             n = 0
