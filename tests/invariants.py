@@ -21,6 +21,7 @@ only if it is wrong in every order.
 from __future__ import annotations
 
 import functools
+from bisect import bisect_left, bisect_right
 from contextlib import contextmanager
 
 import numpy as np
@@ -33,6 +34,7 @@ from pxresearch.sessions import schedule
 CHILDREN = (r.STOP_LOSS, r.TARGET)
 WELL_FORMED = (r.BAD_CONTRACT, r.BAD_QUANTITY, r.BAD_PRICE, r.OFF_GRID, r.TOO_MANY_ORDERS)
 MOST_ROWS = 5_000_000  # ticks beyond this are not read a second time for the deadlines
+ID, DECIDED, ENDED, STATUS, SIDE, QTY = range(6)
 _on = [True]
 
 
@@ -209,7 +211,14 @@ class Book:
         self.fills = [
             logs["fills"][logs["fills"]["contract"] == k] for k in range(len(self.instruments))
         ]
-        self.mine = [self.entries[self.entries["contract"] == k] for k in range(len(self.fills))]
+        names = ["id", "decided", "ended", "status", "side", "qty"]
+        self.mine = [
+            self.entries[self.entries["contract"] == k][names].tolist()
+            for k in range(len(self.fills))
+        ]
+        self._sweep = [(-(2**63), 0, []) for _ in self.fills]
+        self.stamps = [f["ts"].tolist() for f in self.fills]
+        self.rows = [f[["order", "qty", "position"]].tolist() for f in self.fills]
         self.days = session.days
         _, self.sessions = schedule(
             self.instruments, int(self.days["start"][0]), int(self.days["end"][-1]) - 1,
@@ -217,35 +226,50 @@ class Book:
             no_open_margin_s=self.programme.no_open_margin_s,
         )  # fmt: skip
         assert len(self.sessions) == len(self.days)
+        self.starts = self.days["start"].tolist()
 
     def day(self, ts):
-        return int(np.searchsorted(self.days["start"], ts, side="right")) - 1
+        return bisect_right(self.starts, ts) - 1
 
     def moments(self, k, ts, before):
         """Counts of fills of contract k that may have been done when order `before` was decided."""
-        stamps = self.fills[k]["ts"]
-        low, high = np.searchsorted(stamps, ts, "left"), np.searchsorted(stamps, ts, "right")
+        low, high = bisect_left(self.stamps[k], ts), bisect_right(self.stamps[k], ts)
         last = low
-        while last < high and self.fills[k]["order"][last] < before:
+        while last < high and self.rows[k][last][0] < before:
             last += 1
-        return range(int(low), int(last) + 1)
+        return range(low, last + 1)
 
     def position(self, k, n):
-        return int(self.fills[k]["position"][n - 1]) if n else 0
+        return self.rows[k][n - 1][2] if n else 0
+
+    def alive(self, k, ts):
+        """Entries of contract k decided by ts that have not ended before it."""
+        then, at, held = self._sweep[k]
+        if ts < then:
+            at, held = 0, []
+        mine = self.mine[k]
+        while at < len(mine) and mine[at][DECIDED] <= ts:
+            held.append(mine[at])
+            at += 1
+        held = [o for o in held if o[ENDED] >= ts]
+        self._sweep[k] = (ts, at, held)
+        return held
 
     def working(self, k, ts, before, n, tied):
         """(side, quantity left) of working entries; `tied`: also what was cancelled at ts."""
-        mine = self.mine[k]
-        gone = (mine["ended"] < ts) | (
-            (mine["ended"] == ts) & (mine["status"] != r.FILLED) & (not tied)
-        )
         found = []
-        for o in mine[(mine["id"] < before) & (mine["decided"] <= ts) & ~gone]:
-            done = self.fills[k][:n]
-            left = int(o["qty"]) - int(done["qty"][done["order"] == o["id"]].sum())
+        for o in self.alive(k, ts):
+            if o[ID] >= before or (o[ENDED] == ts and o[STATUS] != r.FILLED and not tied):
+                continue
+            left = o[QTY] - self.filled(k, o, n)
             if left > 0:
-                found.append((int(o["side"]), left))
+                found.append((o[SIDE], left))
         return found
+
+    def filled(self, k, o, n):
+        """How much of an entry was filled by the first n fills of contract k."""
+        at = bisect_right(self.stamps[k], o[DECIDED] - 1)
+        return sum(f[1] for f in self.rows[k][at:n] if f[0] == o[ID])
 
     def opening(self, k, side, qty, ts, before, n, tied):
         room = max(0, -side * self.position(k, n))
@@ -268,11 +292,8 @@ def check_entries(book):
     over = locks.pop(r.MAX_LOSS)
     for o in book.entries:
         k, ts, side, qty = int(o["contract"]), int(o["decided"]), int(o["side"]), int(o["qty"])
-        moments = [
-            n for n in book.moments(k, ts, int(o["id"]))
-            if book.opening(k, side, qty, ts, int(o["id"]), n, False) > 0
-        ]  # fmt: skip
-        if len(moments) < len(book.moments(k, ts, int(o["id"]))):
+        moments = book.moments(k, ts, int(o["id"]))
+        if any(book.opening(k, side, qty, ts, int(o["id"]), n, False) == 0 for n in moments):
             continue  # it opens nothing in some order of the events
         day = book.day(ts)
         s = book.sessions[day, k]
@@ -322,8 +343,18 @@ def start_balance(book, ts):
 
 def check_refusals(book):
     """I9: what was refused would have opened something."""
-    for row in book.refusals[~np.isin(book.refusals["reason"], WELL_FORMED)]:
-        k, ts, side, qty = (int(row[n]) for n in ("contract", "ts", "side", "qty"))
+    rows = book.refusals[~np.isin(book.refusals["reason"], WELL_FORMED)]
+    for k in range(len(book.instruments)):
+        mine = rows[rows["contract"] == k]
+        done = np.searchsorted(book.fills[k]["ts"], mine["ts"])
+        held = np.concatenate([[0], book.fills[k]["position"]])[done]
+        check_refused(book, k, mine[held * mine["side"] < 0])
+
+
+def check_refused(book, k, rows):
+    """Of contract k: refusals while the other side was held before the instant."""
+    for row in rows:
+        ts, side, qty = int(row["ts"]), int(row["side"]), int(row["qty"])
         after = 2**62  # any order decided by then may have come first
         opening = [
             book.opening(k, side, qty, ts, after, n, True) for n in book.moments(k, ts, after)
