@@ -4,18 +4,17 @@ Annotated attributes with a default are parameters; `state(...)` declares state.
 to a NumPy record plus one function a hook (`compile_hooks`), and the same class runs uncompiled
 (pxresearch.twin), with the identical result.
 
-I/O: reads the strategy's source file (`load_strategy`, and to quote a line in an error).
+I/O: reads the strategy's source file (`load_strategy`, `fingerprint`).
 """
 
 from __future__ import annotations
 
 import difflib
+import functools
 import hashlib
 import importlib.util
 import inspect
-import linecache
 import math
-import re
 import sys
 import typing
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ import numpy as np
 from pxresearch.core.layout import Field, Layout
 from pxresearch.core.records import HOOKS, MAX_FRAMES
 from pxresearch.errors import StrategyError, UnknownName
+from pxresearch.strategy_errors import check_hooks, explain
 
 EXTRAS = ("position", "orders", "account")  # what a hook may take after its event, in this order
 RESERVED = ("bars",)
@@ -112,6 +112,7 @@ class Strategy:
         _check_hooks(cls)
 
     def __init__(self, **parameters: Any) -> None:
+        _check_source(type(self))
         for name, kind in self._parameters.items():
             given = parameters.pop(name, getattr(type(self), name))
             object.__setattr__(self, name, _typed(type(self), name, kind, given))
@@ -131,6 +132,12 @@ class Strategy:
     def __repr__(self) -> str:
         inside = ", ".join(f"{k}={v!r}" for k, v in self.parameters.items())
         return f"{type(self).__name__}({inside})"
+
+
+@functools.cache
+def _check_source(cls: type) -> None:
+    """Look through the hooks once a class."""
+    check_hooks(cls)
 
 
 def _declared_state(cls: type) -> dict[str, State]:
@@ -275,52 +282,12 @@ def compile_hooks(strategy: Strategy) -> dict[str, Any]:
             try:
                 built[name] = build(name, function, key[1])
             except Exception as error:  # noqa: BLE001  numba raises whatever it trips over
-                raise StrategyError(_explain(type(strategy), name, function, error)) from None
+                raise StrategyError(explain(type(strategy), name, function, error)) from None
         _COMPILED[key] = built
     return _COMPILED[key]
 
 
 _COMPILED: dict[Any, dict[str, Any]] = {}
-
-
-def _explain(cls: type, name: str, function: Any, error: Exception) -> str:
-    """One message from numba's many: class, hook, line, source of the line, cause."""
-    code = function.__code__
-    text = (
-        f"no state or parameter named {error} is declared"
-        if type(error) is KeyError
-        else str(error)
-    )
-    last = code.co_firstlineno + len(inspect.getsource(function).splitlines())
-    lines = [
-        int(n)
-        for path, n in re.findall(r'(?:File "|at )([^"\n]+?)"?,? \(?(?:line )?(\d+)\)?', text)
-        if Path(path).name == Path(code.co_filename).name and code.co_firstlineno <= int(n) <= last
-    ]
-    line = max(lines, default=code.co_firstlineno)
-    source = linecache.getline(code.co_filename, line).strip()
-    cause = _cause(text)
-    return (
-        f"{cls.__name__}.{name} cannot be compiled, line {line}: `{source}`\n"
-        f"  cause: {cause}\n"
-        "  Use numbers, declared state and px functions only, or run it with compiled=False."
-    )
-
-
-def _cause(text: str) -> str:
-    """The most telling line of a numba error."""
-    telling = (
-        "Unknown attribute", "No implementation of function", "Cannot unify", "not supported",
-        "NameError", "Untyped global name", "Use of unsupported", "must return a signal",
-        "Cannot determine Numba type", "undefined", "Invalid use", "unsupported",
-    )  # fmt: skip
-    if text.startswith("no state or parameter"):
-        return f"{text}; declare it, as in `name = px.state(float)`"
-    lines = [part.strip(" -") for part in text.splitlines() if part.strip()]
-    for part in lines:
-        if any(word in part for word in telling):
-            return part
-    return lines[-1] if lines else "unknown"
 
 
 # ------------------------------------------------------------------ loading from a file

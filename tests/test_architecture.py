@@ -18,7 +18,8 @@ FILES = sorted(p for p in ROOT.rglob("*.py") if "_strategies" not in p.parts)
 LAYERS = (
     ("errors",),
     ("core",),
-    ("strategy", "hooks", "twin", "timeframes", "instruments", "sessions", "programmes"),
+    ("strategy", "strategy_errors", "hooks", "twin", "timeframes", "instruments", "sessions",
+     "programmes"),
     ("catalog", "ticks", "block", "bars", "importers", "validation", "demo", "gateway"),
     ("brokers.base",),
     ("brokers", "simulator", "journal"),

@@ -1,0 +1,558 @@
+"""Strategy classes: parameters, state, hooks, what is said about mistakes; snapshot and restore."""
+
+from __future__ import annotations
+
+import inspect
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+from numba.extending import register_jitable
+
+import pxresearch as px
+from pxresearch.brokers.session import EngineSession, Feed, FillModel
+from pxresearch.core import records as r
+from pxresearch.errors import StrategyError, UnknownName, UsageError
+from pxresearch.sessions import to_ns
+from pxresearch.strategy import fingerprint, new_record
+from pxresearch.ticks import ticks as make_ticks
+
+CHICAGO = ZoneInfo("America/Chicago")
+OPEN = to_ns(datetime(2024, 7, 7, 17, tzinfo=CHICAGO))  # of ESU24 on Monday 2024-07-08
+SECOND = 1_000_000_000
+ACCOUNT = px.programme("own", start_balance=50_000)
+BOTH = pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "plain"])
+THRESHOLDS = [1.0, 2.0]
+WITHIN_STRETCH = pytest.mark.xfail(
+    reason="the time told is that of the quiet stretch", strict=False
+)
+
+
+class Follow(px.Strategy):
+    """Long above the average, flat below."""
+
+    bars = "1m"
+    length: int = 5
+    factor: float = 1.0
+    eager: bool = False
+
+    average = px.state(px.Ema)
+    entries = px.state(int)
+    last = px.state(float, size=3)
+
+    def on_bar(self, bar, position):
+        """Compare with the average."""
+        mean = px.ema(self.average, bar.close, self.length)
+        self.last[bar.contract] = bar.close
+        if bar.close > mean * self.factor and position == 0:
+            self.entries += 1
+            return px.buy(1, stop_ticks=8, target_ticks=8, tag=self.entries)
+        if bar.close < mean and position > 0:
+            return px.flatten()
+        return px.hold()
+
+
+def walk(n: int = 3_000, seed: int = 1, start: int = OPEN) -> px.Ticks:
+    """Trades of a random walk, one each second."""
+    rng = np.random.default_rng(seed)
+    price = 5_500 + 0.25 * np.cumsum(rng.integers(-2, 3, n))
+    return make_ticks("ESU24", trades={"ts": start + SECOND * np.arange(n), "price": price})
+
+
+def run(strategy: px.Strategy, ticks: px.Ticks | None = None, compiled: bool = True) -> px.Result:
+    return px.backtest(strategy, ticks or walk(200), account=ACCOUNT, compiled=compiled)
+
+
+def line_of(function: object, text: str) -> int:
+    """Line of the file on which a text stands in a function."""
+    lines, first = inspect.getsourcelines(function)  # type: ignore[arg-type]
+    return first + next(i for i, line in enumerate(lines) if text in line)
+
+
+# ------------------------------------------------------------------ parameters
+def test_parameters_have_defaults_types_and_a_repr() -> None:
+    plain = Follow()
+    assert plain.parameters == {"length": 5, "factor": 1.0, "eager": False}
+    given = Follow(length=np.int64(9), factor=2, eager=True)
+    assert given.parameters == {"length": 9, "factor": 2.0, "eager": True}
+    assert [type(v) for v in given.parameters.values()] == [int, float, bool]
+    assert repr(given) == "Follow(length=9, factor=2.0, eager=True)"
+    record = new_record(given)
+    assert (record["length"][0], record["factor"][0], record["eager"][0]) == (9, 2.0, 1)
+    assert record["last"].shape == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"length": 5.5}, "Follow.length must be int, received 5.5"),
+        ({"length": "5"}, "Follow.length must be int, received '5'"),
+        ({"length": True}, "Follow.length must be int, received True"),
+        ({"factor": float("nan")}, "Follow.factor must be float, received nan"),
+        ({"factor": None}, "Follow.factor must be float, received None"),
+        ({"eager": 1}, "Follow.eager must be bool, received 1"),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_refused(given: dict, said: str) -> None:
+    with pytest.raises(StrategyError, match=said):
+        Follow(**given)
+
+
+def test_an_unknown_parameter_names_the_nearest() -> None:
+    with pytest.raises(UnknownName, match=r"parameter of Follow 'lenght'.*Did you mean 'length'"):
+        Follow(lenght=3)
+
+
+def test_parameters_and_state_are_inherited_and_overridden() -> None:
+    class Base(px.Strategy):
+        a: int = 1
+        total = px.state(float)
+
+    class Child(Base):
+        a: int = 2
+        b: float = 0.5
+        seen = px.state(int)
+
+        def on_trade(self, trade):
+            self.total += trade.price
+            self.seen += self.a
+            return px.hold()
+
+    assert Child().parameters == {"a": 2, "b": 0.5}
+    assert Base().parameters == {"a": 1}
+    assert set(Child._states) == {"total", "seen"}
+    run(Child())
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"__annotations__": {"name": str}, "name": "x"}, "annotated int, float or bool"),
+        ({"__annotations__": {"n": int}}, "a parameter needs a default"),
+        ({"__annotations__": {"n": int}, "n": 0.5}, "must be int, received 0.5"),
+        ({"on_bars": lambda self, bar: None}, "on_bars is not a hook; did you mean on_bar"),
+        ({"on_bar": lambda self, bar: None}, "no timeframe: add"),
+        ({"on_quote": lambda self, quote, orders: None}, "position, orders, account in this order"),
+        ({"on_trade": lambda self: None}, "a hook takes self, its event"),
+        ({"bars": ("1m", "2m", "3m", "4m", "5m")}, "5 timeframes; at most 4"),
+    ],
+)
+def test_a_wrong_class_is_refused_where_it_is_written(body: dict, said: str) -> None:
+    with pytest.raises(StrategyError, match=said):
+        type("Wrong", (px.Strategy,), body)
+
+
+@pytest.mark.parametrize("arguments", [(str,), (float, -1), (list,)])
+def test_state_is_numbers_or_an_indicators(arguments: tuple) -> None:
+    with pytest.raises(StrategyError, match="allowed are an indicator's state, float, int or bool"):
+        px.state(*arguments)
+
+
+def test_the_fingerprint_follows_code_and_parameters() -> None:
+    assert fingerprint(Follow()) == fingerprint(Follow())
+    assert fingerprint(Follow()) != fingerprint(Follow(length=6))
+
+
+# ------------------------------------------------------------------ mistakes in the code
+class Bad:
+    """Strategies with one mistake each; the line with the mistake ends in the word `here`."""
+
+    class Assigns(px.Strategy):
+        def on_trade(self, trade):
+            self.lost = trade.price  # here
+            return px.hold()
+
+    class Reads(px.Strategy):
+        entries = px.state(int)
+
+        def on_trade(self, trade):
+            x = 1
+            if self.entires > x:  # here
+                return px.buy(1)
+            return px.hold()
+
+    class SetsParameter(px.Strategy):
+        n: int = 3
+
+        def on_trade(self, trade):
+            self.n = 4  # here
+            return px.hold()
+
+    class OverwritesIndicator(px.Strategy):
+        mean = px.state(px.Ema)
+
+        def on_trade(self, trade):
+            self.mean = trade.price  # here
+            return px.hold()
+
+    class PlainAttribute(px.Strategy):
+        limit = 5
+
+        def on_trade(self, trade):
+            return px.buy(self.limit)  # here
+
+    class OwnMethod(px.Strategy):
+        def on_trade(self, trade):
+            return self.decide(trade)  # here
+
+        def decide(self, trade):
+            return px.hold()
+
+    class EventTypo(px.Strategy):
+        def on_trade(self, trade):
+            if trade.prize > 0.0:  # here
+                return px.buy(1)
+            return px.hold()
+
+    class AccountTypo(px.Strategy):
+        def on_trade(self, trade, position, orders, account):
+            if account.ballance > 0.0:  # here
+                return px.buy(1)
+            return px.hold()
+
+    class UnknownName(px.Strategy):
+        def on_trade(self, trade):
+            if trade.price > threshold:  # noqa: F821  here
+                return px.buy(1)
+            return px.hold()
+
+    class UnknownSignal(px.Strategy):
+        def on_trade(self, trade):
+            return px.by(1)  # here
+
+    class UnknownArgument(px.Strategy):
+        def on_trade(self, trade):
+            return px.buy(1, stop_tick=4)  # here
+
+    class MissingArgument(px.Strategy):
+        mean = px.state(px.Ema)
+
+        def on_trade(self, trade):
+            px.ema(self.mean, trade.price)  # here
+            return px.hold()
+
+    class OtherState(px.Strategy):
+        mean = px.state(px.Sma, size=5)
+
+        def on_trade(self, trade):
+            px.ema(self.mean, trade.price, 3)  # here
+            return px.hold()
+
+
+CAUSES = {
+    "Assigns": "self.lost is not declared; declare it in the class, as in `lost = px.state",
+    "Reads": r"self.entires is not declared \(did you mean entries\?\)",
+    "SetsParameter": "self.n is a parameter and stays as given",
+    "OverwritesIndicator": "self.mean is an indicator's state",
+    "PlainAttribute": "self.limit is neither a parameter nor declared state; annotate it",
+    "OwnMethod": "self.decide is a method, and only hooks can be methods",
+    "EventTypo": r"trade has no 'prize' \(did you mean price\?\); it has contract, ts, price",
+    "AccountTypo": r"account has no 'ballance' \(did you mean balance\?\)",
+    "UnknownName": "name 'threshold' is not defined",
+    "UnknownSignal": r"pxresearch has no 'by' \(did you mean buy\?\)",
+    "UnknownArgument": "px.buy: got an unexpected keyword argument 'stop_tick'; it takes qty",
+    "MissingArgument": "px.ema: missing a required argument: 'n'; it takes state, x, n",
+    "OtherState": "px.ema needs state of its own kind, and self.mean is Sma",
+}
+
+
+@pytest.mark.parametrize("name", CAUSES)
+def test_a_mistake_is_told_with_its_line_when_the_strategy_is_made(name: str) -> None:
+    """Before anything runs, and so alike for compiled and plain runs."""
+    cls = getattr(Bad, name)
+    line = line_of(cls.on_trade, "here")
+    with pytest.raises(StrategyError) as caught:
+        cls()
+    assert f"{name}.on_trade, line {line} of test_strategy.py: `" in str(caught.value)
+    with pytest.raises(StrategyError, match=CAUSES[name]):
+        cls()
+
+
+class Uncompilable:
+    """Plain Python that numba cannot take."""
+
+    class GlobalList(px.Strategy):
+        def on_trade(self, trade):
+            if trade.price > THRESHOLDS[0]:  # here
+                return px.buy(1)
+            return px.hold()
+
+    class MixedList(px.Strategy):
+        def on_trade(self, trade):
+            sides = [1, "two"]  # here
+            return px.buy(sides[0])
+
+    class OtherType(px.Strategy):
+        def on_trade(self, trade):
+            qty = 1
+            if trade.price > 1.0:
+                qty = "one"
+            return px.buy(qty)  # here
+
+    class ReturnsNumber(px.Strategy):
+        def on_trade(self, trade):
+            return 1  # here
+
+    class ReturnsBoth(px.Strategy):
+        def on_trade(self, trade):
+            if trade.price > 1.0:
+                return 1
+            return px.hold()  # here
+
+    class TwoLengths(px.Strategy):
+        def on_trade(self, trade):
+            if trade.price > 1.0:
+                return px.buy(1), px.sell(1)
+            return px.buy(1), px.sell(1), px.buy(2)  # here
+
+    class TupleOrNothing(px.Strategy):
+        def on_trade(self, trade):
+            if trade.price > 1.0:
+                return px.buy(1), px.sell(1)  # here
+
+    class Prints(px.Strategy):
+        def on_trade(self, trade):
+            open("file")  # noqa: SIM115  here
+            return px.hold()
+
+
+NUMBA_CAUSES = {
+    "GlobalList": "THRESHOLDS cannot be used in compiled code",
+    "MixedList": "",
+    "OtherType": "qty is here int and there str",
+    "ReturnsNumber": "a hook must return a signal, a tuple of at most 8 signals, or nothing; got",
+    "ReturnsBoth": "the returns do not fit together: each must be a signal or",
+    "TwoLengths": r"all tuples of one length \(at most 4; fill up with px.hold\(\)\)",
+    "TupleOrNothing": "now a tuple of 2 signals, now nothing: write `return px.hold",
+    "Prints": r"open \(of type builtin_function_or_method\) cannot be used in compiled code",
+}
+
+
+@pytest.mark.parametrize("name", NUMBA_CAUSES)
+def test_what_cannot_be_compiled_is_told_with_line_and_cause(name: str) -> None:
+    cls = getattr(Uncompilable, name)
+    line = line_of(cls.on_trade, "here")
+    with pytest.raises(StrategyError) as caught:
+        run(cls())
+    said = str(caught.value)
+    assert f"{name}.on_trade, line {line} of test_strategy.py: `" in said
+    assert "run it with compiled=False" in said
+    with pytest.raises(StrategyError, match=NUMBA_CAUSES[name]):
+        run(cls())
+
+
+def test_what_cannot_be_compiled_runs_plain() -> None:
+    assert len(run(Uncompilable.GlobalList(), compiled=False).fills) > 0
+
+
+@register_jitable
+def half(price: float) -> float:
+    """A helper that runs compiled and plain."""
+    return price / 2
+
+
+@BOTH
+def test_a_helper_function_outside_the_class(compiled: bool) -> None:
+    class Helped(px.Strategy):
+        def on_trade(self, trade, position):
+            if half(trade.price) < 2_750.0 and position == 0:
+                return px.buy(1)
+            return px.hold()
+
+    assert run(Helped(), compiled=compiled).fills["qty"].sum() > 0
+
+
+# ------------------------------------------------------------------ errors while running
+class RaisesOnBar(px.Strategy):
+    """Fails at 17:03."""
+
+    bars = "1m"
+    bar_no = px.state(int)
+
+    def on_bar(self, bar):
+        self.bar_no += 1
+        if self.bar_no == 3:
+            raise ValueError("third bar")
+        return px.hold()
+
+
+class RaisesOnTrade(px.Strategy):
+    """Fails on the trade of 17:01:10, in the middle of quiet ones."""
+
+    seen = px.state(int)
+
+    def on_trade(self, trade):
+        self.seen += 1
+        if self.seen == 71:
+            raise ValueError("trade 71")
+        return px.hold()
+
+
+class RaisesOnQuote(px.Strategy):
+    """Fails on the quote of 17:01:10."""
+
+    seen = px.state(int)
+
+    def on_quote(self, quote):
+        self.seen += 1
+        if self.seen == 71:
+            raise ValueError("quote 71")
+        return px.hold()
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("cls", "when"),
+    [
+        (RaisesOnBar, "22:03:00"),
+        pytest.param(RaisesOnTrade, "22:01:10", marks=WITHIN_STRETCH),
+        pytest.param(RaisesOnQuote, "22:01:10", marks=WITHIN_STRETCH),
+    ],
+)
+def test_an_exception_in_a_hook_names_hook_and_time(cls: type, when: str, compiled: bool) -> None:
+    hook = f"on_{cls.__name__.removeprefix('RaisesOn').lower()}"
+    trades = walk(400).frame()
+    quotes = {"ts": trades["ts"], "bid": trades["price"], "ask": trades["price"] + 0.25}
+    quoted = make_ticks("ESU24", quotes=quotes)
+    with pytest.raises(StrategyError) as caught:
+        run(cls(), quoted if hook == "on_quote" else walk(400), compiled)
+    assert f"{cls.__name__}.{hook} raised at 2024-07-07T{when}" in str(caught.value)
+    if compiled:
+        assert "compiled=False" in str(caught.value)
+    else:
+        assert isinstance(caught.value.__cause__, ValueError)
+
+
+class Mixed(px.Strategy):
+    """Returns now one signal, now several."""
+
+    seen = px.state(int)
+
+    def on_trade(self, trade, position):
+        self.seen += 1
+        if self.seen == 1:
+            return px.buy(1, limit=trade.price - 5.0, tag=1), px.sell(
+                1, limit=trade.price + 5.0, tag=2
+            )
+        if self.seen == 2:
+            return px.cancel(tag=1)
+        if self.seen == 3:
+            return px.cancel(tag=2), px.buy(1)
+        if self.seen == 4:
+            return px.hold(), px.hold()
+        if self.seen == 5:
+            return px.flatten()
+        return px.hold()
+
+
+@BOTH
+def test_a_hook_may_return_one_signal_or_several(compiled: bool) -> None:
+    result = run(Mixed(), walk(20), compiled)
+    assert result.orders["kind"].to_list() == ["limit", "limit", "market", "market"]
+    assert result.orders["status"].to_list() == ["canceled", "canceled", "filled", "filled"]
+    assert result.fills["position"].to_list() == [1, 0]
+
+
+@BOTH
+def test_a_hook_may_return_nothing(compiled: bool) -> None:
+    class Silent(px.Strategy):
+        def on_trade(self, trade, position):
+            if position == 0:
+                return px.buy(1)
+
+        def on_fill(self, fill):
+            return None
+
+        def on_session(self, session):
+            pass
+
+    assert len(run(Silent(), walk(20), compiled).orders) == 2, "the entry, and the end of the data"
+
+
+# ------------------------------------------------------------------ snapshot and restore
+def session_of(ticks: px.Ticks, compiled: bool) -> EngineSession:
+    return EngineSession(
+        Follow(), [Feed(ticks.contract, ticks.kinds)], ACCOUNT, FillModel(),
+        first_ns=ticks.first, last_ns=ticks.last, compiled=compiled, keep_bars=True,
+    )  # fmt: skip
+
+
+def feed(session: EngineSession, ticks: px.Ticks, first: int, stop: int) -> None:
+    (block,) = list(ticks.blocks())
+    assert block.trades is not None
+    t = block.trades
+    for i in range(first, stop):
+        session.tell(r.TRADES, ts=int(t.ts[i]), a=int(t.px[i]), b=int(t.size[i]), c=0)
+
+
+@BOTH
+def test_a_restored_session_goes_on_as_if_nothing_had_happened(compiled: bool) -> None:
+    """Account, orders, running bars and the strategy's state are in the snapshot."""
+    ticks, cut = walk(1_500), 777
+    whole = session_of(ticks, compiled)
+    feed(whole, ticks, 0, 1_500)
+    first = session_of(ticks, compiled)
+    feed(first, ticks, 0, cut)
+    second = session_of(ticks, compiled)
+    second.restore(first.snapshot())
+    feed(second, ticks, cut, 1_500)
+    assert second.snapshot() == whole.snapshot()
+    together, before, after = whole.logs(), first.logs(), second.logs()
+    assert len(together["fills"]) > 0
+    for name in ("fills", "trades", "orders", "bars"):
+        assert np.array_equal(np.concatenate([before[name], after[name]]), together[name]), name
+
+
+def test_a_snapshot_moves_between_compiled_and_plain() -> None:
+    ticks = walk(1_500)
+    one, other = session_of(ticks, True), session_of(ticks, False)
+    feed(one, ticks, 0, 800)
+    other.restore(one.snapshot())
+    feed(one, ticks, 800, 1_500)
+    feed(other, ticks, 800, 1_500)
+    assert one.record.tobytes() == other.twin.to_record(other.record).tobytes()  # type: ignore[union-attr]
+
+
+def test_a_snapshot_of_another_strategy_is_refused() -> None:
+    session = session_of(walk(10), True)
+    with pytest.raises(UsageError, match="it is of another strategy or version"):
+        session.restore(b"too short")
+
+
+# ------------------------------------------------------------------ loading from a file
+ONE = 'import pxresearch as px\nclass One(px.Strategy):\n    """One."""\n    n: int = 2\n'
+TWO = ONE + "class Two(One):\n    pass\n"
+
+
+def test_a_class_is_loaded_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "one.py"
+    file.write_text(ONE)
+    assert px.load_strategy(file)().parameters == {"n": 2}
+    assert px.load_strategy(f"{file}:One").__name__ == "One"
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted", "said"),
+    [
+        (TWO, "", r"holds 2 strategy classes \(One, Two\); name one"),
+        ("x = 1\n", "", r"holds 0 strategy classes \(none\)"),
+        (TWO, ":Tow", "strategy class in .* 'Tow'.*Did you mean 'Two'"),
+        ("import nothing_like_this\n", "", "cannot be imported: ModuleNotFoundError"),
+        ("def f(:\n", "", "cannot be imported: SyntaxError"),
+        (ONE.replace("n: int = 2", "n: int = 'a'"), "", "One.n must be int, received 'a'"),
+    ],
+)
+def test_a_file_that_cannot_be_used_says_why(
+    tmp_path: Path, text: str, wanted: str, said: str
+) -> None:
+    file = tmp_path / "s.py"
+    file.write_text(text)
+    with pytest.raises(UsageError, match=said):
+        px.load_strategy(f"{file}{wanted}")
+
+
+def test_a_missing_file_is_named() -> None:
+    with pytest.raises(StrategyError, match=r"no strategy file nowhere\.py; give a path such as"):
+        px.load_strategy("nowhere.py")
