@@ -16,7 +16,7 @@ import numpy as np
 
 from pxresearch.core import events as ev
 from pxresearch.core.jit import ENGINE_T, WIRES_T, compiled, i4_at, i8_at, record_at
-from pxresearch.core.onemodule import EntryCompiler, PartCompiler
+from pxresearch.core.onemodule import EntryCompiler, InlinePartCompiler, LoopCompiler
 from pxresearch.core.quiet import leave, running, running_trades
 from pxresearch.core.records import MAX_STREAMS
 from pxresearch.core.signals import emit
@@ -74,7 +74,7 @@ def build(name: str, method: Any, record: np.dtype[Any]) -> Any:
         The method cannot be compiled.
     """
     strategy_t = numba.from_dtype(record)
-    user = numba.njit(error_model="numpy", pipeline_class=PartCompiler)(method)
+    user = numba.njit(error_model="numpy", pipeline_class=InlinePartCompiler)(method)
     extras = _EXTRAS[method.__code__.co_argcount - 2]
     if name in _STRETCHES:
         wrapper = _STRETCHES[name](user, extras, strategy_t)
@@ -104,15 +104,8 @@ def _quote_stretch(user: Any, extras: Any, strategy_t: Any) -> Any:
     the strategy's own arithmetic. A stretch of one, called from the complete path, has no levels.
     """
 
-    @numba.njit(error_model="numpy", pipeline_class=EntryCompiler)
-    def wrapper(wires, k, first, end, stream, stop_ts, seen):
-        X = record_at(wires, WIRES_T)
-        S = record_at(X.engine, ENGINE_T)
-        me = record_at(X.strategy, strategy_t)
-        c = S.contract[k]
-        q = X.stream[stream]
-        if stream == MAX_STREAMS:
-            return emit(S, user(me, ev.quote_at(c, k, q, 0), *extras(S, k, seen)))
+    @numba.njit(error_model="numpy", pipeline_class=LoopCompiler)
+    def loop(me, S, c, q, X, k, first, end, stop_ts, seen):
         bid_lo, bid_hi, ask_lo, ask_hi = c.bid_lo, c.bid_hi, c.ask_lo, c.ask_hi
         ts_a, bid_a, ask_a = q.ts, q.a, q.b
         up = c.position >= 0
@@ -145,12 +138,6 @@ def _quote_stretch(user: Any, extras: Any, strategy_t: Any) -> Any:
         leave(X, j, hi, lo, 0, seg_hi, seg_lo, seg_dd)
         return n
 
-    return wrapper
-
-
-def _trade_stretch(user: Any, extras: Any, strategy_t: Any) -> Any:
-    """`on_trade`, likewise."""
-
     @numba.njit(error_model="numpy", pipeline_class=EntryCompiler)
     def wrapper(wires, k, first, end, stream, stop_ts, seen):
         X = record_at(wires, WIRES_T)
@@ -159,7 +146,17 @@ def _trade_stretch(user: Any, extras: Any, strategy_t: Any) -> Any:
         c = S.contract[k]
         q = X.stream[stream]
         if stream == MAX_STREAMS:
-            return emit(S, user(me, ev.trade_at(c, k, q, 0), *extras(S, k, seen)))
+            return emit(S, user(me, ev.quote_at(c, k, q, 0), *extras(S, k, seen)))
+        return loop(me, S, c, q, X, k, first, end, stop_ts, seen)
+
+    return wrapper
+
+
+def _trade_stretch(user: Any, extras: Any, strategy_t: Any) -> Any:
+    """`on_trade`, likewise."""
+
+    @numba.njit(error_model="numpy", pipeline_class=LoopCompiler)
+    def loop(me, S, c, q, X, k, first, end, stop_ts, seen):
         px_lo, px_hi = c.px_lo, c.px_hi
         ts_a, px_a, size_a = q.ts, q.a, q.b
         up = c.position >= 0
@@ -185,6 +182,17 @@ def _trade_stretch(user: Any, extras: Any, strategy_t: Any) -> Any:
                 break
         leave(X, j, hi, lo, volume, seg_hi, seg_lo, seg_dd)
         return n
+
+    @numba.njit(error_model="numpy", pipeline_class=EntryCompiler)
+    def wrapper(wires, k, first, end, stream, stop_ts, seen):
+        X = record_at(wires, WIRES_T)
+        S = record_at(X.engine, ENGINE_T)
+        me = record_at(X.strategy, strategy_t)
+        c = S.contract[k]
+        q = X.stream[stream]
+        if stream == MAX_STREAMS:
+            return emit(S, user(me, ev.trade_at(c, k, q, 0), *extras(S, k, seen)))
+        return loop(me, S, c, q, X, k, first, end, stop_ts, seen)
 
     return wrapper
 

@@ -86,12 +86,10 @@ def fold(S, c):
 
 
 @compiled
-def observe(S, c, ts):
+def observe(S, c):
     """Take in the present mark of a contract (after each event, once matching is done)."""
     if c.position == 0 or c.marked == 0:
         return
-    if S.sample_at == NEVER:
-        S.sample_at = (ts // MINUTE + 1) * MINUTE
     m = c.mark if c.position > 0 else -c.mark
     if S.open_contracts > 1:
         now = equity(S)

@@ -10,6 +10,8 @@ I/O: none
 
 from __future__ import annotations
 
+import math
+
 from pxresearch.core.account import equity, fold, note, observe, set_mark
 from pxresearch.core.bars import (
     bars_at_rest,
@@ -58,6 +60,7 @@ from pxresearch.core.records import (
     OPEN_BEFORE_PAUSE,
     ORDER,
     QUEUE,
+    SESSION_BARS,
     SESSION_END,
     STOP_LIMIT,
     TOUCH,
@@ -84,15 +87,16 @@ def decide(S, X, k, n, ts):
         s = S.signal[i]
         if s.contract < 0:
             s.contract = k
-        if s.kind == ORDER:
-            check(S, X, s, ts)
-        elif s.contract >= S.contracts_n:
+        if s.contract >= S.contracts_n:
             log_refusal(X, ts, s.contract, s, BAD_CONTRACT, s.contract, S.contracts_n)
+        elif s.kind == ORDER:
+            check(S, X, s, ts)
         elif s.kind == CANCEL:
             cancel_entries(S, X, s.contract, s.tag, BY_STRATEGY, ts)
         elif s.kind == FLATTEN:
             flatten_contract(S, X, s.contract, BY_STRATEGY, ts)
-    S.dirty = 1
+            S.dirty = 2
+    S.dirty = max(S.dirty, 1)
 
 
 @compiled
@@ -243,7 +247,7 @@ def _leave_session(S, X, k, t):
     closing = c.opened == OPEN
     take_run(S, c, c.event_ts)
     for f in range(S.frames_n):
-        if c.frames[f].count > 0:
+        if c.frames[f].count > 0 and (closing or c.frames[f].kind != SESSION_BARS):
             finish_bar(S, X, k, f, t, t)
     session_timers(c, t)
     if closing:
@@ -281,9 +285,8 @@ def roll_day(S, X, t):
         if rules.has_lock != 0:
             level = min(level, rules.max_loss_lock)
         S.level = max(S.level, level)
-    if S.over == 0:
-        S.locked = 0
-        S.profit_locked = 0
+    S.locked = 0
+    S.profit_locked = 0
     S.pause_until = min(S.pause_until, t)
     choose_tier(S)
     S.day_start = S.balance
@@ -341,12 +344,14 @@ def write_day(S, X, now):
 @compiled
 def _begin(S, X, k, ts):
     """Timers and session before an event; False when the event is dropped."""
-    if ts >= S.next_ts:
+    if ts >= S.timer_ts:
         advance(S, X, ts)
     S.now = ts
     c = S.contract[k]
     if c.in_session == 0:
         S.dropped += 1
+        if S.dirty != 0:
+            rebound(S)
         return False
     S.events += 1
     S.day_events += 1
@@ -360,7 +365,7 @@ def _begin(S, X, k, ts):
 @compiled
 def _judge(S, X, k, ts):
     """Account and watch after matching."""
-    observe(S, S.contract[k], ts)
+    observe(S, S.contract[k])
     watch(S, X, ts)
     if S.rules.loss_count > 0:
         watch_losses(S, X, ts)
@@ -395,7 +400,6 @@ def _complete_bars(S, X, k, ts):
 def quote_event(S, X, k, ts, bid, ask, bid_sz, ask_sz):
     """A quote, through the whole chain."""
     if not _begin(S, X, k, ts):
-        _end(S, X, k)
         return
     c = S.contract[k]
     c.bid = bid
@@ -441,7 +445,6 @@ def _set_last(S, c, ts, price, size, side):
 def trade_event(S, X, k, ts, price, size, side):
     """A trade, through the whole chain."""
     if not _begin(S, X, k, ts):
-        _end(S, X, k)
         return
     c = S.contract[k]
     _set_last(S, c, ts, price, size, side)
@@ -458,14 +461,13 @@ def trade_event(S, X, k, ts, price, size, side):
 @compiled
 def bar_event(S, X, k, open_ts, ts, open_, high, low, close, volume):
     """A bar of data that has nothing finer: open, range, close (docs/engine.md section 5)."""
-    if open_ts >= S.next_ts:
+    if open_ts >= S.timer_ts:
         advance(S, X, open_ts)
     c = S.contract[k]
-    if c.past_flatten == 0 and c.session.flatten_at < ts:
+    if c.in_session != 0 and c.past_flatten == 0 and c.session.flatten_at < ts:
         reach_flatten_time(S, X, k, open_ts)
     if not _begin(S, X, k, open_ts):
         S.now = ts
-        _end(S, X, k)
         return
     _set_last(S, c, open_ts, open_, HIGHEST, 0)
     match_event(S, X, k, open_ts, True)
@@ -504,6 +506,7 @@ def rebound(S):
     """Levels and instant inside which an event can only extend bars and extremes."""
     S.dirty = 0
     soonest = next_timer(S)
+    S.timer_ts = soonest
     for k in range(S.contracts_n):
         c = S.contract[k]
         c.bid_lo = NO_BID
@@ -535,10 +538,11 @@ def rebound(S):
 @compiled
 def _bound_equity(S, c):
     """Marks at which a limit of the account would act on the one open position."""
-    unit = abs(c.position) * c.tick_value
+    unit = float(abs(c.position) * c.tick_value)
     base = c.value_at_entry * c.tick_value - S.balance
-    low = (floor_level(S) + base) // unit
-    high = -((-(ceiling_level(S) + base)) // unit)
+    # A float division is quick and wrong by far less than a tick: one tick of room makes it safe.
+    low = math.floor((floor_level(S) + base) / unit) + 1
+    high = math.ceil((ceiling_level(S) + base) / unit) - 1
     by_trade = c.mark_trades != 0
     if c.position > 0:
         if by_trade:

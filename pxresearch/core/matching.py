@@ -103,7 +103,9 @@ def _queue_notice(S, X, o, qty, price, ts):
     notice = S.notices[(S.notice_head + S.notice_count) % MAX_NOTICES]
     S.notice_count += 1
     n = S.fills_made
-    notice.due = ts + sample_at(X.feed, X.feed_n, n) + sample_at(X.ack, X.ack_n, n)
+    notice.due = ts
+    if S.contract[o.contract].bars_only == 0:
+        notice.due += sample_at(X.feed, X.feed_n, n) + sample_at(X.ack, X.ack_n, n)
     if S.notice_count > 1:  # notices arrive in the order of the fills
         before = S.notices[(S.notice_head + S.notice_count - 2) % MAX_NOTICES]
         notice.due = max(notice.due, before.due)

@@ -15,9 +15,11 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+from numba.core import types
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
-from numba.core.compiler_machinery import PassManager
+from numba.core.compiler_machinery import PassManager, register_pass
+from numba.core.lowering import Lower
 from numba.core.typed_passes import (
     IRLegalization,
     NativeLowering,
@@ -132,12 +134,56 @@ class PartCompiler(_LibraryCompiler):
         super().__init__(*args)
 
 
+class InlinePartCompiler(PartCompiler):
+    """Compiles a user's hook: inlined wherever it is called, so that its state stays in registers."""
+
+    def __init__(self, *args: Any) -> None:
+        args[5].forceinline = True
+        super().__init__(*args)
+
+
 class CorePartCompiler(PartCompiler):
     """Compiles a part of ours: only the passes that plain scalar code needs."""
 
     def define_pipelines(self) -> list[Any]:
         """One pipeline of passes."""
         return [_plain_passes()]
+
+
+class _LoopLower(Lower):
+    """Lowers a loop over records that do not overlap, and says so to the optimiser.
+
+    A store to the strategy's state then cannot change what the engine's records hold, so nothing is
+    read twice, and the state's loads are replaced by registers.
+    """
+
+    def setup_function(self, fndesc: Any) -> None:
+        """Mark the record arguments; keep the function on its own, or the marks are lost."""
+        super().setup_function(fndesc)
+        self.function.attributes.add("noinline")
+        arguments = self.call_conv.get_arguments(self.function)
+        for argument, kind in zip(arguments, fndesc.argtypes, strict=True):
+            if isinstance(kind, types.Record):
+                argument.add_attribute("noalias")
+                argument.attributes.dereferenceable = kind.size
+                argument.attributes.align = 8
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _LoopLowering(NativeLowering):
+    _name = "pxresearch_loop_lowering"
+
+    @property
+    def lowering_class(self) -> Any:
+        return _LoopLower
+
+
+class LoopCompiler(PartCompiler):
+    """Compiles a loop whose record arguments do not overlap, each of them used for its own fields."""
+
+    def define_pipelines(self) -> list[Any]:
+        """One pipeline of passes."""
+        return [_plain_passes(_LoopLowering)]
 
 
 class EntryCompiler(_LibraryCompiler):
@@ -150,11 +196,11 @@ class EntryCompiler(_LibraryCompiler):
         return [_plain_passes()]
 
 
-def _plain_passes() -> PassManager:
+def _plain_passes(lowering: Any = NativeLowering) -> PassManager:
     manager = PassManager("pxresearch")
     for passed in (
         TranslateByteCode, FixupArgs, IRProcessing, ReconstructSSA, NopythonTypeInference,
-        PreLowerStripPhis, IRLegalization, NativeLowering, NoPythonBackend,
+        PreLowerStripPhis, IRLegalization, lowering, NoPythonBackend,
     ):  # fmt: skip
         manager.add_pass(passed, passed.__name__)
     manager.finalize()
@@ -165,6 +211,8 @@ __all__ = [
     "CorePartCompiler",
     "EntryCompiler",
     "EntryLibrary",
+    "InlinePartCompiler",
+    "LoopCompiler",
     "PartCompiler",
     "PartLibrary",
     "reach",

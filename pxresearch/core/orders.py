@@ -159,7 +159,8 @@ def ask_cancel(S, X, slot, cause, ts):
         return True
     if o.cancel_at == NEVER:
         o.cancel_at = ts + wait
-        o.cause = cause
+        S.next_ts = min(S.next_ts, o.cancel_at)
+        o.cancel_cause = cause
         S.dirty = 1
     return False
 
@@ -185,7 +186,7 @@ def cancels_due(S, X, k, ts):
         slot = S.live[i]
         o = S.order[slot]
         if o.contract == k and o.cancel_at <= ts:
-            end_order(S, X, slot, CANCELED, o.cause, ts)
+            end_order(S, X, slot, CANCELED, o.cancel_cause, ts)
             continue
         i += 1
 

@@ -130,7 +130,7 @@ OPEN_ORDER = record(
     ("role", "i8"), ("status", "i8"), ("triggered", "i8"), ("qty", "i8"), ("filled", "i8"),
     ("limit", "i8"), ("stop", "i8"), ("trail", "i8"), ("best", "i8"), ("ahead", "i8"),
     ("tag", "i8"), ("decided", "i8"), ("active_from", "i8"), ("cancel_at", "i8"), ("born", "i8"),
-    ("cause", "i8"), ("visited", "i8"), ("value", "i8"),
+    ("cause", "i8"), ("cancel_cause", "i8"), ("visited", "i8"), ("value", "i8"),
     # the bracket that the entry's fills will make
     ("bracket", "i8"), ("trailing_stop", "i8"), ("stop_ticks", "i8"), ("target_ticks", "i8"),
     ("stop_loss", "i8"), ("take_profit", "i8"), ("stop_distance", "i8"),
@@ -202,7 +202,8 @@ STREAM = record(
     ("volume", "i8"), ("open_ts", "i8"),
 )  # fmt: skip
 ENGINE = record(
-    ("contracts_n", "i8"), ("frames_n", "i8"), ("now", "i8"), ("next_ts", "i8"), ("events", "i8"),
+    ("contracts_n", "i8"), ("frames_n", "i8"), ("now", "i8"), ("next_ts", "i8"), ("timer_ts", "i8"),
+    ("events", "i8"),
     ("dropped", "i8"), ("seq", "i8"), ("orders_made", "i8"), ("fills_made", "i8"),
     ("look_closely", "i8"),  # a hook wants the account: no event is quiet
     ("live_n", "i8"), ("free_n", "i8"), ("dirty", "i8"), ("day_index", "i8"), ("day_date", "i8"),

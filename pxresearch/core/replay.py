@@ -165,9 +165,9 @@ def _answer(S, X, k, status, signals, which):
         X.failed_at = S.now
         return
     decide(S, X, k, signals, S.now)
-    if S.contract[k].flattening != 0:
+    if S.dirty > 1:
         press_flatten(S, X, k, S.now)
-    rebound(S)
+        rebound(S)
 
 
 @compiled

@@ -21,7 +21,6 @@ from pxresearch.core.records import (
     ACCOUNT_OVER,
     AFTER_CUTOFF,
     APPROVED,
-    BAD_CONTRACT,
     BAD_PRICE,
     BAD_QUANTITY,
     BRACKET_MISSING,
@@ -143,7 +142,7 @@ def watch(S, X, ts):
 def watch_losses(S, X, ts):
     """Begin a pause when too many trades in a row have lost."""
     rules = S.rules
-    if rules.loss_count > 0 and S.loss_streak >= rules.loss_count:
+    if S.over == 0 and S.loss_streak >= rules.loss_count:
         log_risk(X, ts, LOSS_STREAK, -1, S.loss_streak, rules.loss_count)
         S.loss_streak = 0
         S.pause_until = ts + rules.loss_pause_ns if rules.loss_pause_ns > 0 else S.day_end
@@ -196,9 +195,7 @@ def _price(c, value, needed):
 
 @compiled
 def _form(S, s, o):
-    """Rows 1 to 4: turn a signal into order fields in ticks; returns the first fault."""
-    if s.contract < 0 or s.contract >= S.contracts_n:
-        return BAD_CONTRACT
+    """Rows 2 to 4: turn a signal into order fields in ticks; returns the first fault."""
     if s.qty < 1 or s.qty > 1_000_000:
         return BAD_QUANTITY
     c = S.contract[s.contract]
@@ -386,34 +383,32 @@ def _stop_distance(o, entry):
     """Ticks from the expected entry to the bracket's stop; 0 without one."""
     if o.stop_ticks > 0:
         return o.stop_ticks
-    if o.stop_loss != LOWEST:
-        return (entry - o.stop_loss) * o.side
+    if o.stop_loss != LOWEST and abs(entry) < HIGHEST:
+        return max(0, (entry - o.stop_loss) * o.side)
     return 0
 
 
 @compiled
-def _bracket_risk(S, c, o, opening, entry):
-    """Row 26: worst case of all brackets against what is left of the daily limit."""
+def _bracket_risk(S, c, o, opening):
+    """Row 26: worst case of all brackets against what is left of the loss limits."""
     rules = S.rules
-    if rules.bracket_risk == 0 or rules.has_daily_loss == 0:
+    if rules.bracket_risk == 0 or (rules.has_daily_loss == 0 and rules.has_max_loss == 0):
         return APPROVED, 0, 0
-    distance = _stop_distance(o, entry)
-    if distance == 0:
+    if o.stop_distance == 0:
         return APPROVED, 0, 0
-    risk = opening * (distance * c.tick_value + 2 * c.cost)
+    risk = opening * (o.stop_distance * c.tick_value + 2 * c.cost)
     for i in range(S.live_n):
         w = S.order[S.live[i]]
         wc = S.contract[w.contract]
         left = w.qty - w.filled
-        if w.role == ENTRY and w.bracket != 0:
-            if w.stop_distance > 0:
-                risk += left * (w.stop_distance * wc.tick_value + 2 * wc.cost)
+        if w.role == ENTRY and w.stop_distance > 0:
+            risk += left * (w.stop_distance * wc.tick_value + 2 * wc.cost)
         elif w.role == STOP_LOSS:
-            far = max(0, (w.stop - wc.mark) * w.side) if wc.marked != 0 else 0
-            risk += left * (far * wc.tick_value + wc.cost)
-    left_of_limit = equity(S) - S.day_start + rules.daily_loss - rules.loss_buffer
-    if risk > left_of_limit:
-        return BRACKET_RISK, risk, left_of_limit
+            mark = wc.mark if wc.marked != 0 else wc.lots[wc.lot_head].price
+            risk += left * (max(0, (w.stop - mark) * w.side) * wc.tick_value + wc.cost)
+    room = equity(S) - floor_level(S) - rules.loss_buffer
+    if risk > room:
+        return BRACKET_RISK, risk, room
     return APPROVED, 0, 0
 
 
@@ -446,20 +441,20 @@ def verdict(S, X, s, o, ts):
         return reason, s.qty, 0
     c = S.contract[o.contract]
     opening = opening_quantity(S, o)
+    reference = taker_price(c, o.side, False)
+    entry = expected_entry(o, reference)
+    o.stop_distance = _stop_distance(o, entry)
     if opening == 0:
         return _slots(S, o)
     reason, value, limit = _state(S, X, c, o, ts)
     if reason == APPROVED:
-        reference = taker_price(c, o.side, False)
-        entry = expected_entry(o, reference)
         reason, value, limit = _market(S, c, o, ts, entry, reference)
         if reason == APPROVED:
             reason, value, limit = _flow(S, o, ts)
         if reason == APPROVED:
             reason, value, limit = _caps(S, c, o)
         if reason == APPROVED:
-            reason, value, limit = _bracket_risk(S, c, o, opening, entry)
-            o.stop_distance = _stop_distance(o, entry)
+            reason, value, limit = _bracket_risk(S, c, o, opening)
         if reason == APPROVED:
             reason, value, limit = _slots(S, o)
     return reason, value, limit
@@ -490,6 +485,7 @@ def check(S, X, s, ts):
     o.cause = BY_STRATEGY
     if c.bars_only == 0:
         o.active_from = ts + delay(X, o.id)
+    S.next_ts = min(S.next_ts, o.active_from)
     _remember(S, o, ts)
     return True
 
