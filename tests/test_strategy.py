@@ -279,10 +279,10 @@ class Uncompilable:
                 return px.buy(1)
             return px.hold()
 
-    class MixedList(px.Strategy):
+    class Formats(px.Strategy):
         def on_trade(self, trade):
-            sides = [1, "two"]  # here
-            return px.buy(sides[0])
+            text = f"{trade.price:.2f}"  # here
+            return px.buy(len(text))
 
     class OtherType(px.Strategy):
         def on_trade(self, trade):
@@ -320,7 +320,7 @@ class Uncompilable:
 
 NUMBA_CAUSES = {
     "GlobalList": "THRESHOLDS cannot be used in compiled code",
-    "MixedList": "",
+    "Formats": "format spec",
     "OtherType": "qty is here int and there str",
     "ReturnsNumber": "a hook must return a signal, a tuple of at most 8 signals, or nothing; got",
     "ReturnsBoth": "the returns do not fit together: each must be a signal or",
