@@ -34,7 +34,7 @@ from pxresearch.sessions import schedule
 CHILDREN = (r.STOP_LOSS, r.TARGET)
 WELL_FORMED = (r.BAD_CONTRACT, r.BAD_QUANTITY, r.BAD_PRICE, r.OFF_GRID, r.TOO_MANY_ORDERS)
 MOST_ROWS = 5_000_000  # ticks beyond this are not read a second time for the deadlines
-ID, DECIDED, ENDED, STATUS, SIDE, QTY = range(6)
+ID, DECIDED, ENDED, STATUS, SIDE, QTY, ROLE = range(7)
 _on = [True]
 
 
@@ -213,9 +213,10 @@ class Book:
         self.fills = [
             logs["fills"][logs["fills"]["contract"] == k] for k in range(len(self.instruments))
         ]
-        names = ["id", "decided", "ended", "status", "side", "qty"]
+        names = ["id", "decided", "ended", "status", "side", "qty", "role"]
+        own = self.orders[self.orders["parent"] == 0]
         self.mine = [
-            self.entries[self.entries["contract"] == k][names].tolist()
+            own[own["contract"] == k][names].tolist()
             for k in range(len(self.fills))
         ]
         self._sweep = [(-(2**63), 0, []) for _ in self.fills]
@@ -245,7 +246,7 @@ class Book:
         return self.rows[k][n - 1][2] if n else 0
 
     def alive(self, k, ts):
-        """Entries of contract k decided by ts that have not ended before it."""
+        """Entries and flatten orders of contract k decided by ts that have not ended before it."""
         then, at, held = self._sweep[k]
         if ts < then:
             at, held = 0, []
@@ -258,14 +259,14 @@ class Book:
         return held
 
     def working(self, k, ts, before, n, tied):
-        """(side, quantity left) of working entries; `tied`: also what was cancelled at ts."""
+        """(side, quantity left, role) of such orders; `tied`: also what was cancelled at ts."""
         found = []
         for o in self.alive(k, ts):
             if o[ID] >= before or (o[ENDED] == ts and o[STATUS] != r.FILLED and not tied):
                 continue
             left = o[QTY] - self.filled(k, o, n)
             if left > 0:
-                found.append((o[SIDE], left))
+                found.append((o[SIDE], left, o[ROLE]))
         return found
 
     def filled(self, k, o, n):
@@ -277,11 +278,12 @@ class Book:
         room = max(0, -side * self.position(k, n))
         if room:
             work = self.working(k, ts, before, n, tied)
-            room -= sum(left for other, left in work if other == side)
+            room -= sum(left for other, left, _ in work if other == side)
         return qty - min(qty, max(0, room))
 
     def worst(self, k, ts, before, n, buys, sells):
-        for side, left in self.working(k, ts, before, n, False):
+        for side, left, role in self.working(k, ts, before, n, False):
+            left *= role == r.ENTRY
             buys, sells = buys + left * (side > 0), sells + left * (side < 0)
         position = self.position(k, n)
         return max(abs(position + buys), abs(position - sells))

@@ -8,6 +8,8 @@ outside of what any engine can see; its run is simply not reproducible live.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -72,14 +74,17 @@ class Bars(px.Strategy):
 
 
 def walk(seed, n=N, start=24_000, after=None, base=None):
-    """Quotes and trades as arrays; with `base`, those of `base` before `after` and new ones since."""
+    """Quotes and trades as arrays; with `base`, those before `after`, new ones since."""
     rng = np.random.default_rng(seed)
     stamps = MORNING + np.cumsum(rng.integers(0, 3, n)) * (SECOND // 2)
     bid = start + np.cumsum(rng.integers(-2, 3, n)).astype(np.int32)
     data = {
-        "ts": stamps, "bid": bid.astype(np.int32), "ask": (bid + rng.integers(1, 3, n)).astype("i4"),
-        "px": (bid + rng.integers(0, 2, n)).astype("i4"), "sz": rng.integers(1, 20, n).astype("i4"),
-    }  # fmt: skip
+        "ts": stamps,
+        "bid": bid.astype("i4"),
+        "ask": (bid + rng.integers(1, 3, n)).astype("i4"),
+        "px": (bid + rng.integers(0, 2, n)).astype("i4"),
+        "sz": rng.integers(1, 20, n).astype("i4"),
+    }
     if base is not None:
         cut = int(np.searchsorted(base["ts"], after))
         shift = max(0, int(after - stamps[cut])) if cut < n else 0
@@ -114,7 +119,7 @@ def as_bars(data, code="ESH26"):
     minute = data["ts"] // MINUTE
     _, first = np.unique(minute, return_index=True)
     edges = [*first.tolist(), len(minute)]
-    groups = [data["px"][a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    groups = [data["px"][a:b] for a, b in pairwise(edges)]
     opens = minute[first] * MINUTE
     return ticks(
         code,
@@ -131,8 +136,8 @@ def as_bars(data, code="ESH26"):
 
 def run(strategy, *sources, **model):
     rules = px.programme(
-        "own", start_balance=50_000, max_loss=5_000, daily_loss_limit=2_000, daily_profit_lock=3_000,
-        max_minis=3, loss_pause_after=4, loss_pause_s=30,
+        "own", start_balance=50_000, max_loss=5_000, daily_loss_limit=2_000,
+        daily_profit_lock=3_000, max_minis=3, loss_pause_after=4, loss_pause_s=30,
     )  # fmt: skip
     return Replay(strategy, sources, rules, FillModel(**model), keep_bars=True).run().logs()
 
@@ -246,7 +251,7 @@ class Watchful(px.Strategy):
 
 
 def test_nothing_shown_is_newer_than_now():
-    """Hooks come in the order of time; a bar is shown after its last event, an order fills later."""
+    """Hooks come in the order of time; a bar is shown after its last event."""
     SEEN.clear()
     base = walk(3)
     rules = px.programme("own", start_balance=50_000)
