@@ -233,6 +233,7 @@ _RULES = (
     (r"TypingError: (a hook must return .*)", r"\1"),
     (r"Can't unify return type from the following types: (.*)", _RETURNS + r" \1"),
     (r"Cannot unify (.*) and (.*) for '(\w+?)(?:\.\d+)?'.*", r"\3 is here \1 and there \2"),
+    (r"Cannot unify (.*) and (.*) for '.*", r"one value is here \1 and there \2"),
     (r"Untyped global name '(\w+)':.*<class '([^']+)'>.*", r"\1 (of type \2) " + _GLOBAL),
     (r"The use of an? .*, assigned to variable '(\w+)' in globals.*", r"\1 " + _GLOBAL),
     (r"TypingError: (got an unexpected keyword argument .*)", r"\1"),
@@ -249,6 +250,7 @@ def _cause(text: str, error: Exception) -> str:
     if type(error) is KeyError:
         return f"no state or parameter named {error} is there"
     lines = [_plain(part.strip(" -")) for part in text.splitlines() if part.strip()]
+    lines = [part for part in lines if not part.startswith("During:")]
     for pattern, ours in _RULES:
         for part in lines:
             if re.fullmatch(pattern, part):
@@ -262,6 +264,7 @@ def _cause(text: str, error: Exception) -> str:
 def _plain(text: str) -> str:
     """numba's types in plainer words."""
     text = re.sub(r"Literal\[(\w+)\]\([^)]*\)", r"\1", text)
+    text = re.sub(r"Function\(<function (\w+) at \w+>\)", r"the function \1", text)
     text = re.sub(r"UniTuple\(Signal x (\d+)\)", r"a tuple of \1 signals", text)
     text = re.sub(r"\bSignals\b", "a signal or several", text)
     return text.replace("unicode_type", "str")
