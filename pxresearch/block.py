@@ -102,10 +102,11 @@ class Chunk(Protocol):
 
 def read_block(day: date, chunks: Mapping[str, Sequence[Chunk]], *, sizes: bool = True) -> Block:
     """Read the chunks of one session, by kind, into arrays; see :meth:`Ticks.blocks`."""
+    ordered = "quotes" in chunks and "trades" in chunks  # only then a sequence has a use
     return Block(
         day,
-        quotes=_quotes(chunks["quotes"], sizes) if "quotes" in chunks else None,
-        trades=_trades(chunks["trades"]) if "trades" in chunks else None,
+        quotes=_quotes(chunks["quotes"], sizes, ordered) if "quotes" in chunks else None,
+        trades=_trades(chunks["trades"], ordered) if "trades" in chunks else None,
         bars=_bars(chunks["bars"]) if "bars" in chunks else None,
     )
 
@@ -116,32 +117,34 @@ def _gather(chunks: Sequence[Chunk], columns: Sequence[str]) -> pl.DataFrame:
 
 
 def _array(frame: pl.DataFrame, name: str, empty: int | None = None) -> Any:
-    """Contiguous array of one column. Writable: numba compiles anew for read-only arrays."""
+    """Contiguous array of one column, without a copy where the column is whole; only for reading."""
     series = frame[name].to_physical()
     if empty is not None and series.null_count():
         series = series.fill_null(empty)
-    return series.to_numpy(writable=True)
+    return series.to_numpy()
 
 
-def _quotes(chunks: Sequence[Chunk], sizes: bool) -> Quotes:
-    names = ["ts", "bid_px", "ask_px"] + (["bid_sz", "ask_sz", "seq"] if sizes else [])
+def _quotes(chunks: Sequence[Chunk], sizes: bool, ordered: bool) -> Quotes:
+    names = ["ts", "bid_px", "ask_px"]
+    names += ["bid_sz", "ask_sz"] * sizes + ["seq"] * ordered
     frame = _gather(chunks, names)
     top = (
         _array(frame, "ts"),
         _array(frame, "bid_px", NO_BID),
         _array(frame, "ask_px", NO_ASK),
     )
+    seq = _array(frame, "seq") if ordered else None
     if not sizes:
-        return Quotes(*top)
+        return Quotes(*top, seq=seq)
     bid_sz, ask_sz = (
         None if frame[n].null_count() == len(frame) else _array(frame, n, 0)
         for n in ("bid_sz", "ask_sz")
     )
-    return Quotes(*top, bid_sz, ask_sz, _array(frame, "seq"))
+    return Quotes(*top, bid_sz, ask_sz, seq)
 
 
-def _trades(chunks: Sequence[Chunk]) -> Trades:
-    names = ("ts", "px", "size", "side", "seq")
+def _trades(chunks: Sequence[Chunk], ordered: bool) -> Trades:
+    names = ["ts", "px", "size", "side"] + ["seq"] * ordered
     frame = _gather(chunks, names)
     return Trades(*(_array(frame, name) for name in names))
 

@@ -122,7 +122,7 @@ class Ticks:
         Yields
         ------
         Block
-            With C-contiguous, writable arrays of its own.
+            With C-contiguous arrays, only for reading; `seq` where there are quotes and trades.
         """
         days = list(self._days)
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="pxresearch-read") as pool:
