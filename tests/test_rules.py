@@ -655,3 +655,15 @@ def within(desk, caps):
     assert worst[0] <= caps["ES"], worst
     assert worst[1] <= caps["NQ"], worst
     assert worst[0] * 10 + worst[1] * 10 + worst[2] <= 40, worst
+
+
+def test_a_flatten_that_met_no_event_goes_on_in_the_next_session():
+    """Nothing came between 15:07 and the close: flat on the first events after the open."""
+    desk = Desk(account="combine-50k", at=chicago("2026-01-13 15:04:00"))
+    desk.quote(BID, ASK, px.buy(1, stop_ticks=40)).quote(BID, ASK)
+    assert desk.position() == 1
+    desk.clock(chicago("2026-01-13 17:30:00"))
+    desk.quote(BID, ASK, px.buy(1)).quote(BID, ASK)
+    assert desk.position() == 0
+    assert desk.reasons() == ["FLATTENING"]
+    assert desk.quote(BID, ASK, px.buy(1)).quote(BID, ASK).position() == 1
