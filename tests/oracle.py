@@ -14,6 +14,7 @@ from tests.oracle_types import (
     BY_STRATEGY,
     CANCELED,
     DEADLINE,
+    END_OF_DATA,
     ENTRY,
     EXIT,
     EXPIRED,
@@ -70,9 +71,8 @@ class Result:
 
 
 def effective_ts(event):
-    """Instant that timers are compared with. Reading: a bar spans [open, close), so what is due
-    at its close comes after it."""
-    return event.ts - 1 if isinstance(event, Bar) else event.ts
+    """Instant that timers and streams are compared by: a bar counts from its open."""
+    return event.open_ts if isinstance(event, Bar) else event.ts
 
 
 def merged(events):
@@ -119,23 +119,23 @@ class Oracle:
         self.orders, self.out = [], Result()
         self.notices, self.new_fills = [], []
         self.schedule, self.day, self.now = [], None, 0
-        self.sample_at = NEVER
+        self.sample_at, self.last_sample, self.last_ts = NEVER, None, 0
         self.last_approved, self.approved_ts = None, []
 
     # ------------------------------------------------------------ the run
-    def run(self, events):
+    def run(self, events, close=False):
         for event in merged(events):
             if self.day is None:
-                self.begin(event)
+                self.begin()
             self.advance(effective_ts(event))
-            self.now = event.ts
+            self.now = effective_ts(event)
             self.step(event)
-        self.finish()
+            self.last_ts = max(self.last_ts, event.ts)
+        self.finish(close)
         return self.out
 
-    def begin(self, event):
+    def begin(self):
         """Reading: the run starts with the first day of the calendar."""
-        self.sample_at = (effective_ts(event) // MINUTE + 1) * MINUTE
         self.now = self.days[0][1]
         self.enter_day(0)
 
@@ -160,15 +160,32 @@ class Oracle:
                 plan(session.pause_to, 7, self.resume)
         plan(session.flatten_at, 4, self.flatten_time)
 
-    def finish(self):
-        """Reading: no timer later than the last event fires; what still works stays so."""
-        self.advance(self.now)
-        if self.day is not None:
-            self.write_day()
+    def finish(self, close):
+        """No timer later than the last event (bar: its close) fires; what still works stays so."""
+        self.advance(self.last_ts)
+        self.now = self.last_ts
+        if close:
+            for contract in range(len(self.states)):
+                self.close_out(contract)
+        self.sample()
+        self.account.in_market(self.now)
+        self.write_day()
         account, out = self.account, self.out
         out.orders = [order_row(order) for order in self.orders]
         out.balance, out.drawdown = account.balance, account.drawdown
         out.min_equity, out.max_equity = account.min_equity, account.max_equity
+
+    def close_out(self, contract):
+        """End of data, when asked: orders are cancelled, a marked position closes at its mark."""
+        for order in self.live(contract):
+            self.end(order, CANCELED, END_OF_DATA, self.now)
+        state = self.states[contract]
+        position, mark = state.position, self.account.mark(state)
+        if position and mark is not None:
+            side = -1 if position > 0 else 1
+            order = self.make(contract, side, MARKET, EXIT, abs(position), self.now)
+            order.cause, order.active_from = END_OF_DATA, self.now
+            self.book(order, abs(position), mark, self.now, False, False)
 
     # ------------------------------------------------------------ timers
     def advance(self, upto):
@@ -197,19 +214,24 @@ class Oracle:
                 row[3](row[2])
 
     def sample(self):
+        """A row unless all is as in the last sample; the next one while a position is open."""
         account, equity = self.account, self.account.equity()
-        self.out.equity.append({
-            "ts": self.now, "balance": account.balance, "equity": equity,
-            "low": account.low, "high": account.high,
-        })  # fmt: skip
+        row = {
+            "balance": account.balance, "equity": equity, "low": account.low, "high": account.high,
+        }  # fmt: skip
+        last = self.last_sample or (self.rules.start_balance, self.rules.start_balance)
+        if tuple(row.values()) != (*last, equity, equity):
+            self.out.equity.append({"ts": self.now, **row})
+        self.last_sample = (account.balance, equity)
         account.low = account.high = equity
-        self.sample_at += MINUTE
+        held = any(state.position for state in self.states)
+        self.sample_at = next_minute(self.now) if held else NEVER
 
     def flatten_time(self, contract):
-        """Reading: a risk row tells of it when there is something to close or to cancel."""
+        """A risk row tells of it when there is something to close or to cancel."""
         position = self.states[contract].position
         if position or self.live(contract):
-            self.risk(DEADLINE, contract, position, self.now)
+            self.risk(DEADLINE, contract, position, self.states[contract].session.deadline)
         self.start_flatten(contract, DEADLINE)
 
     def open_session(self, contract):
@@ -220,25 +242,26 @@ class Oracle:
         self.states[contract].in_session = True
 
     def pause(self, contract):
-        self.end_bars(contract)
+        self.end_bars(contract, False)
         self.states[contract].in_session = False
 
     def close_session(self, contract):
-        """Reading: bars end while it is still open, then orders expire, then the hook."""
-        self.end_bars(contract)
+        """Bars end while it is still open, then orders expire, then the hook."""
+        self.end_bars(contract, True)
         self.states[contract].in_session = False
         for order in self.live(contract):
             self.end(order, EXPIRED, SESSION_END, self.now)
         self.done_flattening(contract)
         self.call("on_session", {"contract": contract, "open": False}, contract)
 
-    def end_bars(self, contract):
+    def end_bars(self, contract, closing):
         for frame, bar in enumerate(self.states[contract].bars):
-            if bar:
+            if bar and (closing or self.frames[frame][0] != "session"):
                 bar.end = self.now
                 self.close_bar(contract, frame, bar)
 
     def roll(self, _contract):
+        self.account.in_market(self.now)
         self.write_day()
         self.account.roll()
         self.schedule = [row for row in self.schedule if row[0] > self.now]
@@ -246,9 +269,9 @@ class Oracle:
             self.enter_day(self.day + 1)
 
     def write_day(self):
-        """Reading: a day on which nothing happened in session has no row."""
+        """A day without an event in session and without a fill has no row."""
         account = self.account
-        if not account.day_events:
+        if not (account.day_events or account.day_fills):
             return
         self.out.days.append({
             "date": self.days[self.day][0], "start_balance": account.day_start,
@@ -258,7 +281,7 @@ class Oracle:
             "min_equity": account.day_min, "max_equity": account.day_max,
             "drawdown": account.day_drawdown, "level": account.level,
             "locked": account.locked, "profit_locked": account.profit_locked,
-            "over": account.over,
+            "over": account.over, "in_market": account.day_in_market,
             "open_orders": sum(order.live for order in self.orders),
             "open_position": sum(abs(state.position) for state in self.states),
         })  # fmt: skip
@@ -269,6 +292,8 @@ class Oracle:
         if not state.in_session:
             self.out.dropped += 1
             return
+        if isinstance(event, Bar):
+            self.flatten_inside(event)
         self.out.events += 1
         self.account.day_events += 1
         self.new_fills = []
@@ -278,6 +303,7 @@ class Oracle:
         else:
             self.tick_event(state, event)
         done = oracle_bars.add_event(self.frames, state, event)
+        self.now = event.ts
         for notice in self.new_fills:
             if notice["due"] <= self.now and notice in self.notices:
                 self.notices.remove(notice)
@@ -289,9 +315,19 @@ class Oracle:
             self.call(hook, event, event.contract)
         self.settle_flattening(event.contract)
 
+    def flatten_inside(self, bar):
+        """A flatten time inside a bar acts at the bar's open."""
+        due = [
+            row for row in self.schedule
+            if row[0] < bar.ts and row[1] == 4 and row[2] == bar.contract
+        ]  # fmt: skip
+        for row in due:
+            self.schedule.remove(row)
+            self.flatten_time(bar.contract)
+
     def cancels_arrive(self, event):
         for order in self.live(event.contract):
-            if order.cancel_at <= event.ts:
+            if order.cancel_at <= self.now:
                 self.end(order, CANCELED, order.cancel_cause, self.now)
 
     def tick_event(self, state, event):
@@ -311,13 +347,16 @@ class Oracle:
         state.ask_mark = state.ask_mark if event.ask is None else event.ask
 
     def bar_event(self, state, bar):
-        state.event_ts = state.last_ts = bar.ts
-        state.last = state.last_mark = bar.open
-        oracle_match.match_bar(self, state, bar)
+        """Open and range are two looks at the market: at the open time and at the close time."""
+        self.see(state, Trade(bar.contract, bar.open_ts, bar.open))
+        oracle_match.match_open(self, state, bar)
+        self.watch(state)
+        self.now = bar.ts
+        oracle_match.match_range(self, state, bar)
         if state.position:
-            state.last = state.last_mark = bar.low if state.position > 0 else bar.high
+            state.last_mark = bar.low if state.position > 0 else bar.high
             self.watch(state)
-        state.last = state.last_mark = bar.close
+        self.see(state, Trade(bar.contract, bar.ts, bar.close))
         self.watch(state)
 
     def watch(self, state):
@@ -326,6 +365,8 @@ class Oracle:
             self.risk(cause, -1, value, limit)
             for contract in range(len(self.states)):
                 self.start_flatten(contract, cause)
+        if self.account.over:
+            return
         losses = self.account.watch_losses(self.now, self.days[self.day][2])
         if losses:
             self.risk(STREAK, -1, losses, self.rules.loss_count)
@@ -357,24 +398,27 @@ class Oracle:
 
     def take_signal(self, signal):
         kind, contract = signal.get("kind", "order"), signal.get("contract", 0)
-        if kind == "flatten":
+        if not 0 <= contract < len(self.states):
+            self.refuse(signal, "BAD_CONTRACT", contract, len(self.states))
+        elif kind == "flatten":
             self.start_flatten(contract, BY_STRATEGY)
         elif kind == "cancel":
             for order in self.live(contract):
                 if order.role == ENTRY and signal.get("tag", 0) in (0, order.tag):
                     self.cancel(order, BY_STRATEGY)
         elif kind == "order":
-            reason = oracle_risk.judge(self, signal, self.now)
-            if reason:
-                self.refuse(signal, reason)
+            verdict = oracle_risk.judge(self, signal, self.now)
+            if verdict:
+                self.refuse(signal, *verdict)
             else:
                 self.approve(signal)
 
-    def refuse(self, signal, reason):
+    def refuse(self, signal, reason, value, limit):
         row = {
             "ts": self.now, "last_ts": self.now, "count": 1,
-            "contract": signal.get("contract", 0), "side": signal["side"],
-            "kind": signal["order"], "reason": reason, "qty": signal["qty"],
+            "contract": signal.get("contract", 0), "side": signal.get("side", 0),
+            "kind": signal.get("order", MARKET), "reason": reason, "qty": signal.get("qty", 0),
+            "value": value, "limit": limit,
         }  # fmt: skip
         last = self.out.refusals[-1] if self.out.refusals else None
         if last and all(last[k] == row[k] for k in ("contract", "side", "kind", "reason")):
@@ -385,23 +429,20 @@ class Oracle:
 
     def approve(self, signal):
         state, kind = self.states[signal.get("contract", 0)], signal["order"]
-        entry = oracle_risk.expected_entry(state, signal)
         needs = oracle_risk.NEEDS[kind]
 
         def price(name, wanted=True):
             value = signal.get(name)
             return int(value) if wanted and oracle_risk.present(value) else None
 
-        loss = price("stop_loss")
-        known = entry is not None or loss is None
         self.make(
             signal.get("contract", 0), signal["side"], kind, ENTRY, signal["qty"], self.now,
             limit=price("limit", "limit" in needs), stop=price("stop", "stop" in needs),
             trail=signal.get("trail", 0) if kind == "trailing" else 0, tag=signal.get("tag", 0),
             stop_ticks=signal.get("stop_ticks", 0), target_ticks=signal.get("target_ticks", 0),
-            stop_loss=loss, take_profit=price("take_profit"),
+            stop_loss=price("stop_loss"), take_profit=price("take_profit"),
             trailing_stop=bool(signal.get("trailing_stop")),
-            risk_ticks=oracle_risk.stop_distance(signal, entry) if known else None,
+            risk_ticks=oracle_risk.stop_distance(state, signal),
         )  # fmt: skip
         self.last_approved = (self.now, oracle_risk.duplicate_key(signal))
         self.approved_ts.append(self.now)
@@ -460,13 +501,16 @@ class Oracle:
             order = self.make(contract, side, MARKET, EXIT, abs(position), self.now)
             order.cause = self.states[contract].flattening
 
-    def book(self, order, quantity, price, ts, in_range, other_leg):
+    def book(self, order, quantity, price, ts, in_range, other_leg, slip=0):
         """One fill: account, records, notice. Returns the quantity that opened or added."""
         state = self.states[order.contract]
         gross, closed, opened = self.account.fill(
             state, order.side, quantity, price, ts, order.id, order.tag, in_range
         )
         order.filled += quantity
+        order.value += quantity * price
+        if self.sample_at == NEVER:
+            self.sample_at = next_minute(ts)
         if order.filled == order.qty:
             self.end(order, FILLED, order.cause, ts)
         ambiguous = False
@@ -479,7 +523,7 @@ class Oracle:
             "ts": ts, "order": order.id, "contract": order.contract, "side": order.side,
             "qty": quantity, "price": price, "cost": quantity * state.spec.cost,
             "realized": gross, "position": state.position, "role": order.role,
-            "cause": order.cause, "ambiguous": ambiguous,
+            "cause": order.cause, "ambiguous": ambiguous, "slippage": slip,
         })  # fmt: skip
         self.account.note_equity()
         self.notify(order, quantity, price, ts)
@@ -510,6 +554,10 @@ class Oracle:
         self.new_fills.append(notice)
 
 
+def next_minute(ts):
+    return (ts // MINUTE + 1) * MINUTE
+
+
 def sample_of(samples, number):
     return samples[(number - 1) % len(samples)]
 
@@ -518,7 +566,7 @@ def order_row(order):
     names = (
         "id", "parent", "contract", "side", "kind", "role", "status", "cause", "qty", "filled",
         "limit", "stop", "trail", "stop_ticks", "target_ticks", "tag", "decided", "active_from",
-        "ended",
+        "ended", "value",
     )  # fmt: skip
     row = {name: getattr(order, name) for name in names}
     return row | {"cause": "", "ended": 0} if order.live else row

@@ -20,13 +20,21 @@ class Account:
         self.tenths = self._tier()
         self.min_equity = self.max_equity = self.peak = self.balance
         self.drawdown = 0
+        self.low = self.high = self.balance
+        self.in_since = 0
         self.start_day()
 
     def start_day(self):
         equity = self.equity()
         self.day_min = self.day_max = self.day_peak = equity
         self.day_drawdown = self.day_costs = self.day_trades = self.day_fills = self.day_events = 0
-        self.low = self.high = equity
+        self.day_in_market = 0
+
+    def in_market(self, now):
+        """Time with any position open, up to now; counted on from now."""
+        if any(state.lots for state in self.states):
+            self.day_in_market += now - self.in_since
+            self.in_since = now
 
     def _level_of(self, balance):
         level = balance - self.rules.max_loss
@@ -74,7 +82,7 @@ class Account:
                 lot.worst, lot.best = min(lot.worst, move), max(lot.best, move)
 
     def note_equity(self):
-        """Reading: equity is sampled after each fill and at step 5 of each event."""
+        """Equity is observed after each fill and at step 5 of each event."""
         equity = self.equity()
         self.min_equity, self.max_equity = (
             min(self.min_equity, equity), max(self.max_equity, equity),
@@ -91,6 +99,7 @@ class Account:
         """Book a fill. Returns (gross realized, closed lots as dicts, opened quantity)."""
         spec = state.spec
         cost = qty * spec.cost
+        was_open = any(other.lots for other in self.states)
         self.balance -= cost
         self.costs += cost
         self.day_costs += cost
@@ -105,6 +114,11 @@ class Account:
         self.realized += gross
         if left:
             state.lots.append(Lot(side, left, price, ts, order, tag, in_range=in_range))
+        is_open = any(other.lots for other in self.states)
+        if was_open and not is_open:
+            self.day_in_market += ts - self.in_since
+        if is_open and not was_open:
+            self.in_since = ts
         return gross, closed, left
 
     def _close(self, state, qty, price):
@@ -128,7 +142,7 @@ class Account:
         self.streak = self.streak + 1 if row["gross"] - row["cost"] < 0 else 0
 
     def watch_losses(self, now, day_end):
-        """Reading: the count is looked at after the event; returns it when a pause begins."""
+        """The count is looked at after the event; returns it when a pause begins."""
         if not self.rules.loss_count or self.streak < self.rules.loss_count:
             return 0
         pause = self.rules.loss_pause_ns
@@ -142,11 +156,13 @@ class Account:
     # ------------------------------------------------------------ limits
     def watch(self):
         """Limits touched now, in order, each once: (cause, value, limit)."""
+        if self.over:
+            return []
         rules, equity, found = self.rules, self.equity(), []
         day = equity - self.day_start
-        if self.level is not None and not self.over and equity <= self.level:
+        if self.level is not None and equity <= self.level:
             self.over = True
-            found.append((MAX_LOSS, equity, self.level))
+            return [(MAX_LOSS, equity, self.level)]
         if rules.daily_loss is not None and not self.locked and day <= -rules.daily_loss:
             self.locked = True
             found.append((DAILY_LOSS, day, -rules.daily_loss))

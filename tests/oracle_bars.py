@@ -22,13 +22,14 @@ def half_ticks(state, event):
 def start_of(frame, session, event):
     """(start, end) of the bar that an event begins; the end is None while it is not known.
 
-    Reading: a time bar that a pause or the close cuts short ends there, as a bar end.
+    A time bar that a pause or the close cuts short ends there, as a bar end.
     """
     kind, period = frame
+    inside = event.open_ts if isinstance(event, Bar) else event.ts
+    if kind == "session":
+        return session.open, session.close
     if kind != "time":
-        start = event.open_ts if isinstance(event, Bar) else event.ts
-        return start, None
-    inside = event.ts - 1 if isinstance(event, Bar) else event.ts
+        return inside, None
     start = session.open + (inside - session.open) // period * period
     pause = session.pause_from < session.pause_to and inside < session.pause_from
     return start, min(start + period, session.pause_from if pause else session.close)

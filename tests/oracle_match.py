@@ -114,8 +114,9 @@ def visit(engine, state, order, event, offer):
         return
     price = taker_price(state, event, order.side)
     if price is not None:
-        slip = order.side * engine.fill_model.slippage
-        execute(engine, order, offer, order.left, price + slip, event.ts)
+        slip = engine.fill_model.slippage
+        price += order.side * slip
+        execute(engine, order, offer, order.left, price, event.ts, slip=slip)
 
 
 def triggers(engine, state, order, event):
@@ -197,7 +198,7 @@ def wait_in_queue(engine, order, event, offer):
 
 
 # ---------------------------------------------------------------- a fill and what follows from it
-def execute(engine, order, offer, wanted, price, ts, in_range=False, other_leg=False):
+def execute(engine, order, offer, wanted, price, ts, in_range=False, other_leg=False, slip=0):
     """Fill up to `wanted`; reduce-only orders at most the open position."""
     state = engine.states[order.contract]
     if order.role != ENTRY:
@@ -206,7 +207,7 @@ def execute(engine, order, offer, wanted, price, ts, in_range=False, other_leg=F
     if not quantity:
         return
     before = state.position
-    opened = engine.book(order, quantity, price, ts, in_range, other_leg)
+    opened = engine.book(order, quantity, price, ts, in_range, other_leg, slip)
     if order.child:
         shrink_sibling(engine, order, quantity, ts)
     after_position(engine, order, before, ts)
@@ -246,7 +247,7 @@ def shrink_groups(engine, contract, position, ts):
             groups.setdefault(child.parent, []).append(child)
     sizes = {parent: max(c.left for c in group) for parent, group in groups.items()}
     excess = sum(sizes.values()) - position
-    for parent in sorted(groups):
+    for parent in groups:  # in the order in which the brackets were made
         if excess <= 0:
             return
         cut = min(excess, sizes[parent])
@@ -256,7 +257,7 @@ def shrink_groups(engine, contract, position, ts):
 
 
 def grow_children(engine, entry, opened, price, ts, in_range):
-    """Reading: when both children are gone, a later fill makes new ones, from its own price."""
+    """When both children are gone, a later fill makes new ones, from its own price."""
     mine = [o for o in engine.live(entry.contract) if o.child and o.parent == entry.id]
     if mine:
         for child in mine:
@@ -289,10 +290,13 @@ def make_stop(engine, entry, opened, price, stop, ts, in_range):
 
 
 # ---------------------------------------------------------------- bars alone
-def match_bar(engine, state, bar):
-    """Open phase, then range phase."""
+def match_open(engine, state, bar):
+    """The open phase: an ordinary trade of any size."""
     match_tick(engine, state, Trade(bar.contract, bar.open_ts, bar.open, from_bar=True))
-    engine.account.note(state)  # Reading: the open is a mark, watched with the range
+
+
+def match_range(engine, state, bar):
+    """The range phase, for orders older than it."""
     old = engine.orders[-1].id if engine.orders else 0
     waiting = [o for o in engine.live(bar.contract) if o.status == WORKING]
     for order in sorted(waiting, key=lambda o: range_rank(o, bar)):
@@ -341,14 +345,14 @@ def reached(order, bar):
 def range_stop(engine, order, bar):
     if reached(order, bar):
         order.triggered = True
-        price = order.stop + order.side * engine.fill_model.slippage
-        execute(
-            engine, order, None, order.left, price, bar.ts, True, leg_reached(engine, order, bar)
-        )
+        slip = engine.fill_model.slippage
+        price = order.stop + order.side * slip
+        other = leg_reached(engine, order, bar)
+        execute(engine, order, None, order.left, price, bar.ts, True, other, slip)
 
 
 def range_stop_limit(engine, order, bar):
-    """Reading: triggered inside the range it is a limit like any other there."""
+    """Triggered inside the range it is a limit like any other there."""
     order.triggered = True
     range_limit(engine, order, bar)
 

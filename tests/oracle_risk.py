@@ -7,7 +7,6 @@ from fractions import Fraction
 
 from tests.oracle_types import (
     ENTRY,
-    EXIT,
     LIMIT,
     MARKET,
     MAX_ENTRY_SLOTS,
@@ -52,15 +51,12 @@ def bad_price(signal):
         return True
     if signal["order"] == TRAILING and signal.get("trail", 0) < 1:
         return True
-    no_stop = not distances[0] and not present(signal.get("stop_loss"))
-    return bool(signal.get("trailing_stop")) and no_stop
+    return bool(signal.get("trailing_stop")) and not distances[0]
 
 
-def malformed(engine, signal):
-    """Rows 1 to 4."""
-    if not 0 <= signal.get("contract", 0) < len(engine.states):
-        return "BAD_CONTRACT"
-    if signal["qty"] < 1:
+def malformed(signal):
+    """Rows 2 to 4."""
+    if not 1 <= signal["qty"] <= 1_000_000:
         return "BAD_QUANTITY"
     if bad_price(signal):
         return "BAD_PRICE"
@@ -89,6 +85,7 @@ def reference_price(state, side):
 
 
 def expected_entry(state, signal):
+    """Price at which an order is expected to fill; None while there is none."""
     if signal["order"] in (LIMIT, STOP_LIMIT):
         return int(signal["limit"])
     if signal["order"] == STOP:
@@ -96,13 +93,14 @@ def expected_entry(state, signal):
     return reference_price(state, signal["side"])
 
 
-def stop_distance(signal, entry):
-    """Ticks from the entry to the bracket stop; None without one."""
+def stop_distance(state, signal):
+    """Ticks from the expected entry to the bracket stop; 0 without one or without a price."""
     if signal.get("stop_ticks", 0):
         return signal["stop_ticks"]
-    if present(signal.get("stop_loss")):
-        return abs(entry - int(signal["stop_loss"]))
-    return None
+    entry = expected_entry(state, signal)
+    if not present(signal.get("stop_loss")) or entry is None:
+        return 0
+    return max(0, signal["side"] * (entry - int(signal["stop_loss"])))
 
 
 def worst_position(engine, contract, signal=None):
@@ -122,47 +120,53 @@ def worst_with(engine, signal):
 
 
 def in_news(engine, signal, now):
+    """(value, limit) of the first window that refuses, or None."""
     contract = signal.get("contract", 0)
     for window in engine.rules.news:
         if not window.start <= now < window.end:
             continue
         if contract in window.barred:
-            return True
-        if contract in window.capped and worst_position(engine, contract, signal) > window.cap:
-            return True
-    return False
+            return now, window.end
+        worst = worst_position(engine, contract, signal)
+        if contract in window.capped and worst > window.cap:
+            return worst, window.cap
+    return None
 
 
 def account_rows(engine, signal, now):
-    """Rows 5 to 16."""
+    """Rows 6 to 16 as (reason, refused, value, limit)."""
     account, rules = engine.account, engine.rules
     state = engine.states[signal.get("contract", 0)]
-    session = state.session
-    silent = state.event_ts is None or now - state.event_ts >= rules.silence_ns
-    rows = (
-        ("ACCOUNT_OVER", account.over),
-        ("DAY_LOCKED", account.locked),
-        ("PROFIT_LOCKED", account.profit_locked),
-        ("REDUCE_ONLY", bool(rules.silence_ns) and silent),
-        ("FLATTENING", engine.is_flattening(signal.get("contract", 0))),
-        ("SESSION_CLOSED", not state.in_session),
-        ("AFTER_CUTOFF", now >= min(session.no_open_from, session.flatten_at)),
-        ("LOSS_PAUSE", account.paused(now)),
-        ("NEWS_WINDOW", in_news(engine, signal, now)),
-        ("NOT_PERMITTED", state.spec.cap == 0),
-        ("ORDER_SIZE", signal["qty"] > rules.max_order_qty),
+    session, day = state.session, account.day_pnl()
+    cutoff = min(session.no_open_from, session.flatten_at)
+    silence = now - (state.event_ts or 0)
+    news = in_news(engine, signal, now)
+    return (
+        ("ACCOUNT_OVER", account.over, account.equity(), account.level),
+        ("DAY_LOCKED", account.locked, day, -(rules.daily_loss or 0)),
+        ("PROFIT_LOCKED", account.profit_locked, day, rules.profit_lock),
+        ("REDUCE_ONLY", rules.silence_ns and silence > rules.silence_ns, silence, rules.silence_ns),
+        ("FLATTENING", engine.is_flattening(signal.get("contract", 0)), state.position, 0),
+        ("SESSION_CLOSED", not state.in_session, now, session.open),
+        ("AFTER_CUTOFF", now >= cutoff, now, cutoff),
+        ("LOSS_PAUSE", account.paused(now), now, account.pause_until),
+        ("NEWS_WINDOW", news, *(news or (0, 0))),
+        ("NOT_PERMITTED", state.spec.cap == 0, signal["qty"], 0),
+        ("ORDER_SIZE", signal["qty"] > rules.max_order_qty, signal["qty"], rules.max_order_qty),
     )
-    return next((reason for reason, refused in rows if refused), None)
 
 
 def wrong_side(state, signal, entry, reference):
+    """(value, limit) of the price on the wrong side, or None."""
     side = signal["side"]
-    if signal["order"] in (STOP, STOP_LIMIT) and side * (int(signal["stop"]) - reference) <= 0:
-        return True
-    loss, profit = signal.get("stop_loss"), signal.get("take_profit")
+    stop, loss, profit = (signal.get(name) for name in ("stop", "stop_loss", "take_profit"))
+    if signal["order"] in (STOP, STOP_LIMIT) and side * (int(stop) - reference) <= 0:
+        return int(stop), reference
     if present(loss) and side * (entry - int(loss)) <= 0:
-        return True
-    return present(profit) and side * (int(profit) - entry) <= 0
+        return int(loss), entry
+    if present(profit) and side * (int(profit) - entry) <= 0:
+        return int(profit), entry
+    return None
 
 
 def price_rows(engine, signal, now):
@@ -170,18 +174,18 @@ def price_rows(engine, signal, now):
     state, rules = engine.states[signal.get("contract", 0)], engine.rules
     reference = reference_price(state, signal["side"])
     if reference is None:
-        return "NO_PRICE"
-    age_from = state.quote_ts if state.spec.has_quotes else state.last_ts
-    if rules.quote_age_ns and now - age_from > rules.quote_age_ns:
-        return "STALE_QUOTE"
+        return (("NO_PRICE", True, 0, 0),)
+    age = now - (state.quote_ts if state.spec.has_quotes else state.last_ts)
     entry = expected_entry(state, signal)
-    if wrong_side(state, signal, entry, reference):
-        return "WRONG_SIDE"
-    if rules.collar and abs(entry - reference) > rules.collar:
-        return "COLLAR"
-    if rules.require_bracket and stop_distance(signal, entry) is None:
-        return "BRACKET_MISSING"
-    return None
+    wrong = wrong_side(state, signal, entry, reference)
+    far = abs(entry - reference)
+    bare = not signal.get("stop_ticks", 0) and not present(signal.get("stop_loss"))
+    return (
+        ("STALE_QUOTE", rules.quote_age_ns and age > rules.quote_age_ns, age, rules.quote_age_ns),
+        ("WRONG_SIDE", wrong, *(wrong or (0, 0))),
+        ("COLLAR", rules.collar and far > rules.collar, far, rules.collar),
+        ("BRACKET_MISSING", rules.require_bracket and bare, 0, 1),
+    )
 
 
 def duplicate_key(signal):
@@ -195,36 +199,35 @@ def duplicate_key(signal):
 def repeat_rows(engine, signal, now):
     """Rows 22 and 23."""
     rules = engine.rules
-    if rules.duplicate_ns and engine.last_approved is not None:
-        ts, key = engine.last_approved
-        if key == duplicate_key(signal) and now - ts < rules.duplicate_ns:
-            return "DUPLICATE"
-    if rules.rate and sum(ts > now - MINUTE for ts in engine.approved_ts) >= rules.rate:
-        return "RATE"
-    return None
+    ts, key = engine.last_approved or (0, None)
+    again = key == duplicate_key(signal) and now - ts < rules.duplicate_ns
+    recent = sum(ts > now - MINUTE for ts in engine.approved_ts)
+    return (
+        ("DUPLICATE", again, now - ts, rules.duplicate_ns),
+        ("RATE", rules.rate and recent >= rules.rate, rules.rate + 1, rules.rate),
+    )
 
 
 def size_rows(engine, signal):
     """Rows 24 and 25."""
     worst = worst_with(engine, signal)
-    spec = engine.states[signal.get("contract", 0)].spec
+    spec, most = engine.states[signal.get("contract", 0)].spec, engine.account.tenths
     product = sum(
         n for n, state in zip(worst, engine.states, strict=True)
         if state.spec.product == spec.product
     )  # fmt: skip
-    if product > spec.cap:
-        return "PRODUCT_CAP"
     tenths = sum(n * s.spec.size_tenths for n, s in zip(worst, engine.states, strict=True))
-    return "POSITION_CAP" if tenths > engine.account.tenths else None
+    return (
+        ("PRODUCT_CAP", product > spec.cap, product, spec.cap),
+        ("POSITION_CAP", tenths > most, tenths, most),
+    )
 
 
 def order_risk(engine, order):
     """Worst case of a working order's bracket, in micro-dollars."""
     state = engine.states[order.contract]
     spec = state.spec
-    if order.role == ENTRY:
-        if order.risk_ticks is None:
-            return 0
+    if order.role == ENTRY and order.risk_ticks:
         return order.left * (order.risk_ticks * spec.tick_value + 2 * spec.cost)
     if order.role != STOP_LOSS:
         return 0
@@ -235,33 +238,53 @@ def order_risk(engine, order):
     return order.left * (distance * spec.tick_value + spec.cost)
 
 
-def too_risky(engine, signal):
+def risk_rows(engine, signal):
     """Row 26."""
-    rules = engine.rules
+    rules, account = engine.rules, engine.account
     state = engine.states[signal.get("contract", 0)]
-    distance = stop_distance(signal, expected_entry(state, signal))
-    if rules.daily_loss is None or not rules.bracket_risk or distance is None:
-        return False
+    distance = stop_distance(state, signal)
+    rooms = []
+    if rules.daily_loss is not None:
+        rooms.append(account.day_pnl() + rules.daily_loss - rules.loss_buffer)
+    if account.level is not None:
+        rooms.append(account.equity() - account.level - rules.loss_buffer)
+    if not rooms or not rules.bracket_risk or not distance:
+        return ()
     spec = state.spec
     risk = opening_quantity(engine, signal) * (distance * spec.tick_value + 2 * spec.cost)
     risk += sum(order_risk(engine, order) for order in engine.orders if order.live)
-    return risk > engine.account.day_pnl() + rules.daily_loss
+    return (("BRACKET_RISK", risk > min(rooms), risk, min(rooms)),)
+
+
+def bracketed(signal):
+    prices = ("stop_loss", "take_profit")
+    return bool(
+        signal.get("stop_ticks", 0) or signal.get("target_ticks", 0)
+        or any(present(signal.get(name)) for name in prices)
+    )  # fmt: skip
+
+
+def slot_rows(engine, signal):
+    """Row 27: live orders, two more for the bracket of each live entry, and the new one."""
+    live = [order for order in engine.orders if order.live]
+    waiting = sum(2 for order in live if order.role == ENTRY and order.bracketed)
+    wanted = 3 if bracketed(signal) else 1
+    full = len(live) + waiting + wanted > MAX_ENTRY_SLOTS
+    return (("TOO_MANY_ORDERS", full, len(live), MAX_ENTRY_SLOTS),)
 
 
 def judge(engine, signal, now):
-    """Reason of the first failing row, or None."""
-    reason = malformed(engine, signal)
-    if reason or not opening_quantity(engine, signal):
-        return reason
-    reason = (
-        account_rows(engine, signal, now)
-        or price_rows(engine, signal, now)
-        or repeat_rows(engine, signal, now)
-        or size_rows(engine, signal)
-    )
+    """(reason, value, limit) of the first failing row, or None."""
+    reason = malformed(signal)
     if reason:
-        return reason
-    if too_risky(engine, signal):
-        return "BRACKET_RISK"
-    busy = sum(order.live and order.role != EXIT for order in engine.orders)
-    return "TOO_MANY_ORDERS" if busy >= MAX_ENTRY_SLOTS else None
+        return reason, signal["qty"], 0
+    rows = []
+    if opening_quantity(engine, signal):
+        rows += account_rows(engine, signal, now)
+        rows += price_rows(engine, signal, now)
+        if rows[-1][0] != "NO_PRICE":
+            rows += repeat_rows(engine, signal, now)
+            rows += size_rows(engine, signal)
+            rows += risk_rows(engine, signal)
+    rows += slot_rows(engine, signal)
+    return next(((name, value, limit) for name, bad, value, limit in rows if bad), None)

@@ -53,6 +53,7 @@ class Rules:
     max_loss: int | None = None
     max_loss_lock: int | None = None
     daily_loss: int | None = None
+    loss_buffer: int = 0
     profit_lock: int | None = None
     max_tenths: int = 10**9
     tiers: tuple = ()  # (least balance, tenths), ascending
@@ -156,6 +157,7 @@ class Order:
     status: str = IN_FLIGHT
     cause: str = ""
     filled: int = 0
+    value: int = 0  # sum of quantity x price
     ended: int = 0
     triggered: bool = False
     best: int | None = None  # trailing: best reference since arrival
@@ -164,7 +166,7 @@ class Order:
     delay: int = 0  # feed + entry of this order
     cancel_at: int = NEVER
     cancel_cause: str = ""
-    risk_ticks: int | None = None  # stop distance that the bracket risk is judged by
+    risk_ticks: int = 0  # stop distance that the bracket risk is judged by
     ratchets: bool = True  # bars alone: False while the bar that created it lasts
     in_range: bool = False  # bars alone: created in the range phase
 

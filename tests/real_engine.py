@@ -19,7 +19,7 @@ from tests.scenarios import Script
 
 CODES = ("ESU13", "NQU13", "YMU13")  # the records are overwritten by the scenario's contracts
 FRAMES = {
-    "time": r.TIME_BARS, "tick": r.TICK_BARS, "volume": r.VOLUME_BARS, "range": r.RANGE_BARS,
+    "session": r.SESSION_BARS, "time": r.TIME_BARS, "tick": r.TICK_BARS, "volume": r.VOLUME_BARS, "range": r.RANGE_BARS,
 }  # fmt: skip
 KINDS = {"hold": r.HOLD, "order": r.ORDER, "cancel": r.CANCEL, "flatten": r.FLATTEN}
 NO_PRICE = (r.LOWEST, r.HIGHEST)
@@ -130,6 +130,7 @@ class ScenarioSession(EngineSession):
         for name in (
             "max_tenths", "max_order_qty", "collar", "rate", "duplicate_ns", "quote_age_ns",
             "silence_ns", "loss_count", "loss_pause_ns", "require_bracket", "bracket_risk",
+            "loss_buffer",
         ):  # fmt: skip
             row[name] = getattr(rules, name)
         row["tiers"] = len(rules.tiers)
@@ -221,7 +222,7 @@ def run_real(scenario, by_day=True):
                      for feed in session.feeds]  # fmt: skip
     parts = [scenario.events]
     if by_day:
-        when = [e.ts - isinstance(e, Bar) for e in scenario.events]
+        when = [e.open_ts if isinstance(e, Bar) else e.ts for e in scenario.events]
         parts = [
             [e for e, ts in zip(scenario.events, when, strict=True) if start <= ts < end]
             for _, start, end in scenario.days
@@ -230,7 +231,7 @@ def run_real(scenario, by_day=True):
         if part:
             feed(session, part)
     session.wires["streams_n"] = 0
-    session.tell(r.FINISH, a=0)
+    session.tell(r.FINISH, a=int(scenario.close))
     e = session.engine[0]
     tables = {name: dicts(name, rows) for name, rows in session.logs().items()}
     if scenario.rules.max_loss is None:

@@ -82,6 +82,7 @@ class Scenario:
     sessions: list
     frames: list
     events: list
+    close: bool = False  # close positions at the end of the data
     script: dict = field(default_factory=dict)  # (hook, call counted from 1) -> signals
 
     def __str__(self):
@@ -127,7 +128,7 @@ def run_oracle(scenario):
         scenario.contracts, scenario.rules, scenario.fill, scenario.latency, scenario.days,
         scenario.sessions, strategy, scenario.frames,
     )  # fmt: skip
-    result = oracle.run(scenario.events)
+    result = oracle.run(scenario.events, scenario.close)
     result.calls = strategy.log
     return result
 
@@ -152,7 +153,7 @@ def build(rng, features=ALL, length=60):
         contracts, make_rules(rng, features, days, len(contracts)),
         make_fill(rng, features, contracts),
         make_latency(rng, features), days, sessions, make_frames(rng, features, bars), events,
-        make_script(rng, features, events, contracts),
+        chance(rng, 20), make_script(rng, features, events, contracts),
     )  # fmt: skip
 
 
@@ -173,14 +174,16 @@ def make_spec(rng, features, bars):
 def make_session(rng, features, start):
     opened = start + rng.choice([0, 1, 3]) * BAR
     close = start + rng.choice([48, 54, 60]) * BAR
-    session = Session(opened, close, opened, opened)
+    inside = rng.choice([0, 0, 0, 3 * SECOND])  # off the grid of the bars
+    session = Session(opened, close - inside, opened, opened)
     if features.pauses and chance(rng, 30):
-        pause = opened + rng.randint(3, 30) * BAR
+        pause = opened + rng.randint(3, 30) * BAR + inside
         session.pause_from, session.pause_to = pause, pause + rng.randint(1, 5) * BAR
     if features.flatten_time and chance(rng, 50):
-        session.flatten_at = session.deadline = close - rng.choice([0, 1, 5, 20]) * BAR
+        session.flatten_at = close - rng.choice([0, 1, 5, 20]) * BAR - inside
+        session.deadline = session.flatten_at + SECOND
     if features.cutoff and chance(rng, 30):
-        session.no_open_from = close - rng.choice([2, 6, 20]) * BAR
+        session.no_open_from = close - rng.choice([2, 6, 20]) * BAR - inside
     return session
 
 
@@ -201,6 +204,7 @@ def make_rules(rng, features, days, contracts):
         rules.loss_count = rng.choice([0, 0, 1, 2])
         rules.loss_pause_ns = rng.choice([0, 5, 90]) * SECOND
         rules.bracket_risk = chance(rng, 30)
+        rules.loss_buffer = rng.choice([0, 0, 25]) * MICRO
         rules.require_bracket = features.brackets and chance(rng, 10)
     if features.caps:
         make_caps(rng, rules, days, contracts)
@@ -257,7 +261,7 @@ def make_frames(rng, features, bars):
     step = BAR if bars else SECOND
     pool = [
         ("time", step), ("time", 3 * step), ("time", 60 * SECOND), ("tick", 3), ("volume", 7),
-        ("range", 3),
+        ("range", 3), ("session", 0),
     ]  # fmt: skip
     return rng.sample(pool, rng.randint(1, 3))
 
@@ -362,7 +366,8 @@ def middle_of(event):
 def make_signal(rng, features, contract, middle, contracts):
     roll = rng.randrange(100)
     if features.flattens and roll < 5:
-        return {"kind": "flatten", "contract": contract}
+        wrong = features.bad_signals and chance(rng, 5)
+        return {"kind": "flatten", "contract": contract + (contracts if wrong else 0)}
     if features.cancels and roll < 15:
         return {"kind": "cancel", "contract": contract, "tag": rng.randrange(3)}
     if contracts > 1 and chance(rng, 10):

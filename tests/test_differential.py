@@ -20,7 +20,7 @@ from tests.scenarios import ALL, NONE, Script, build, run_oracle, scenarios
 COMPARED = {
     "fills": (
         "ts", "order", "contract", "side", "qty", "price", "cost", "realized", "position", "role",
-        "cause", "ambiguous",
+        "cause", "ambiguous", "slippage",
     ),
     "trades": (
         "contract", "side", "qty", "entry_ts", "exit_ts", "entry_price", "exit_price", "gross",
@@ -30,14 +30,17 @@ COMPARED = {
     "orders": (
         "id", "parent", "contract", "side", "kind", "role", "status", "cause", "qty", "filled",
         "limit", "stop", "trail", "stop_ticks", "target_ticks", "tag", "decided", "active_from",
-        "ended",
+        "ended", "value",
     ),
-    "refusals": ("ts", "last_ts", "count", "contract", "side", "kind", "reason", "qty"),
+    "refusals": (
+        "ts", "last_ts", "count", "contract", "side", "kind", "reason", "qty", "value", "limit",
+    ),
+    "equity": ("ts", "balance", "equity", "low", "high"),
     "risk": ("ts", "cause", "contract", "value", "limit"),
     "days": (
         "date", "start_balance", "end_balance", "end_equity", "costs", "trades", "fills",
         "min_equity", "max_equity", "drawdown", "level", "locked", "profit_locked", "over",
-        "open_orders", "open_position",
+        "open_orders", "open_position", "events", "in_market",
     ),
     "bars": (
         "contract", "frame", "ts", "end", "open", "high", "low", "close", "volume", "count",

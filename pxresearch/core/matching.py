@@ -121,6 +121,19 @@ def _queue_notice(S, X, o, qty, price, ts):
 
 
 @compiled
+def _join_queue(S, c, o):
+    """Where a limit order stands when it joins: behind the displayed size, if it is at the best."""
+    near = c.bid if o.side > 0 else c.ask
+    size = c.bid_sz if o.side > 0 else c.ask_sz
+    if near == o.limit:
+        o.ahead = size
+    elif near == NO_BID or near == NO_ASK or (o.limit - near) * o.side > 0:
+        o.ahead = 0
+    else:
+        o.ahead = UNKNOWN_QUEUE
+
+
+@compiled
 def _grow_children(S, X, slot, opened, price, ts):
     """Create the bracket of an entry at its first opening fill, enlarge it at later ones."""
     o = S.order[slot]
@@ -151,7 +164,7 @@ def _grow_children(S, X, slot, opened, price, ts):
         target.status = WORKING
         target.limit = price + o.side * o.target_ticks if o.target_ticks > 0 else o.take_profit
         if S.fill.limit_fill == QUEUE:
-            target.ahead = UNKNOWN_QUEUE
+            _join_queue(S, S.contract[o.contract], target)
 
 
 @compiled
@@ -247,19 +260,6 @@ def _take(S, X, slot, price, ts, slip):
 
 
 @compiled
-def _join_queue(S, c, o):
-    """Where a limit order stands when it joins: behind the displayed size, if it is at the best."""
-    near = c.bid if o.side > 0 else c.ask
-    size = c.bid_sz if o.side > 0 else c.ask_sz
-    if near == o.limit:
-        o.ahead = size
-    elif near == NO_BID or near == NO_ASK or (o.limit - near) * o.side > 0:
-        o.ahead = 0
-    else:
-        o.ahead = UNKNOWN_QUEUE
-
-
-@compiled
 def _arrive_limit(S, X, slot, ts):
     """A limit order reaches the venue: taken at once if marketable, else it rests."""
     o = S.order[slot]
@@ -287,6 +287,8 @@ def _rest_limit(S, X, slot, ts, on_trade):
     if on_trade:
         price = c.last
     else:
+        if S.fill.limit_fill == QUEUE and o.ahead == UNKNOWN_QUEUE:
+            _join_queue(S, c, o)
         price = c.ask if side > 0 else c.bid
         if price == NO_ASK or price == NO_BID:
             return
@@ -299,10 +301,6 @@ def _rest_limit(S, X, slot, ts, on_trade):
             if excess > 0:
                 _fill_resting(S, X, slot, left if S.fill.partial == 0 else min(left, excess), ts)
             return
-        if o.ahead == UNKNOWN_QUEUE and not on_trade:
-            near = c.bid if side > 0 else c.ask
-            if near == o.limit:
-                o.ahead = c.bid_sz if side > 0 else c.ask_sz
     needed = 0 if S.fill.limit_fill == TOUCH else 1
     if beyond >= needed:
         _fill_resting(S, X, slot, _offered(S, side, left), ts)
