@@ -267,6 +267,7 @@ class Oracle:
         self.schedule = [row for row in self.schedule if row[0] > self.now]
         if self.day + 1 < len(self.days):
             self.enter_day(self.day + 1)
+        self.watch_limits()
 
     def write_day(self):
         """A day without an event in session and without a fill has no row."""
@@ -361,15 +362,18 @@ class Oracle:
 
     def watch(self, state):
         self.account.note(state)
-        for cause, value, limit in self.account.watch():
-            self.risk(cause, -1, value, limit)
-            for contract in range(len(self.states)):
-                self.start_flatten(contract, cause)
+        self.watch_limits()
         if self.account.over:
             return
         losses = self.account.watch_losses(self.now, self.days[self.day][2])
         if losses:
             self.risk(STREAK, -1, losses, self.rules.loss_count)
+
+    def watch_limits(self):
+        for cause, value, limit in self.account.watch():
+            self.risk(cause, -1, value, limit)
+            for contract in range(len(self.states)):
+                self.start_flatten(contract, cause)
 
     def risk(self, cause, contract, value, limit):
         self.out.risk.append({

@@ -15,11 +15,13 @@ from pxresearch.programmes import programme
 from pxresearch.strategy import Strategy
 from tests.oracle import Bar, Quote, Trade
 from tests.oracle_types import NO_ASK, NO_BID
+from tests.player import Player, load
 from tests.scenarios import Script
 
 CODES = ("ESU13", "NQU13", "YMU13")  # the records are overwritten by the scenario's contracts
 FRAMES = {
-    "session": r.SESSION_BARS, "time": r.TIME_BARS, "tick": r.TICK_BARS, "volume": r.VOLUME_BARS, "range": r.RANGE_BARS,
+    "time": r.TIME_BARS, "tick": r.TICK_BARS, "volume": r.VOLUME_BARS, "range": r.RANGE_BARS,
+    "session": r.SESSION_BARS,
 }  # fmt: skip
 KINDS = {"hold": r.HOLD, "order": r.ORDER, "cancel": r.CANCEL, "flatten": r.FLATTEN}
 NO_PRICE = (r.LOWEST, r.HIGHEST)
@@ -72,7 +74,7 @@ def to_signal(signal):
 class ScenarioSession(EngineSession):
     """An engine whose calendar, contracts and rules come from a scenario."""
 
-    def __init__(self, scenario):
+    def __init__(self, scenario, compiled=False):
         self.scenario = scenario
         model, delay = scenario.fill, scenario.latency
         fills = FillModel(
@@ -86,8 +88,8 @@ class ScenarioSession(EngineSession):
             for code, spec in zip(CODES, scenario.contracts, strict=False)
         ]
         super().__init__(
-            Scripted(), feeds, programme("own", start_balance=50_000), fills,
-            first_ns=0, last_ns=1, compiled=False, keep_bars=True,
+            Player() if compiled else Scripted(), feeds, programme("own", start_balance=50_000), fills,
+            first_ns=0, last_ns=1, compiled=compiled, keep_bars=True,
         )  # fmt: skip
 
     def _wire_calendar(self, first_ns, last_ns, trading):
@@ -214,12 +216,17 @@ def to_dict(table, row):
     return row
 
 
-def run_real(scenario, by_day=True):
-    """The engine's result of a scenario; `by_day` feeds it one trading day at a time."""
+def run_real(scenario, by_day=True, compiled=False):
+    """The engine's result of a scenario; `by_day` feeds it one trading day at a time.
+
+    Compiled, the script is played by compiled hooks, and what each saw is not on record.
+    """
     script = CURRENT.script = Script(scenario.script)
-    session = ScenarioSession(scenario)
+    session = ScenarioSession(scenario, compiled)
     CURRENT.ticks = [feed.contract.instrument.tick_num / feed.contract.instrument.tick_den
                      for feed in session.feeds]  # fmt: skip
+    if compiled:
+        load(session.record, scenario.script, to_signal)
     parts = [scenario.events]
     if by_day:
         when = [e.open_ts if isinstance(e, Bar) else e.ts for e in scenario.events]
@@ -238,6 +245,6 @@ def run_real(scenario, by_day=True):
         for row in tables["days"]:
             row["level"] = None
     return SimpleNamespace(
-        **tables, calls=script.log, events=int(e["events"]), dropped=int(e["dropped"]),
+        **tables, calls=None if compiled else script.log, events=int(e["events"]), dropped=int(e["dropped"]),
         balance=int(e["balance"]), drawdown=int(e["drawdown"]),
     )  # fmt: skip

@@ -62,6 +62,7 @@ class Features:
     mark_last: bool = True
     sequence: bool = True
     frames: bool = True
+    calm: bool = False  # long, small steps, few signals: most events are quiet
 
 
 ALL = Features()
@@ -282,16 +283,19 @@ def make_ticks(rng, features, contracts, days, sessions, length):
     now = days[0][1] + rng.choice([0, 1, 20, 40]) * SECOND
     prices = [rng.choice([0, 400, 5000]) for _ in contracts]
     events, seq = [], rng.randrange(2) and features.sequence
+    moves = [-12, -3, -2, -1, -1, 0, 0, 0, 1, 1, 2, 3, 12]
+    if features.calm:
+        moves, length = [-1, -1, 0, 0, 0, 0, 0, 1, 1], 6 * length
     steps = [0, 0, 1, SECOND // 1000, SECOND // 2, SECOND, 3 * SECOND, 20 * SECOND]
     for number in range(rng.randint(2, length)):
         later = [mark for mark in marks if mark > now]
-        jump = later and chance(rng, 6)
+        jump = later and chance(rng, 1 if features.calm else 6)
         now = rng.choice(later[:3]) if jump else now + rng.choice(steps)
         if now >= end:
             break
         contract = rng.randrange(len(contracts))
         spec = contracts[contract]
-        prices[contract] += rng.choice([-12, -3, -2, -1, -1, 0, 0, 0, 1, 1, 2, 3, 12])
+        prices[contract] += rng.choice(moves)
         tick = make_quote if spec.has_quotes and not (spec.has_trades and chance(rng, 50)) else None
         event = (tick or make_trade)(rng, features, contract, now, prices[contract])
         event.seq = number + 1 if seq else None
@@ -343,7 +347,7 @@ def make_script(rng, features, events, contracts):
     for event in events:
         hook = type(event).__name__.lower()
         counts[hook] += 1
-        if chance(rng, 25):
+        if chance(rng, 6 if features.calm else 25):
             middle = middle_of(event)
             signals = [
                 make_signal(rng, features, event.contract, middle, len(contracts))

@@ -71,6 +71,7 @@ STAGES = {
     "latency": replace(ALL, limits=False, caps=False, bars_alone=False),
     "limits": replace(ALL, caps=False, bars_alone=False),
     "bars alone": replace(ALL, quotes=False, trades=False),
+    "calm": replace(ALL, calm=True, bars_alone=False),
     "everything": ALL,
 }  # fmt: skip
 

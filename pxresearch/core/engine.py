@@ -301,6 +301,7 @@ def roll_day(S, X, t):
     S.day_drawdown = 0
     note(S, now, now, 0)
     load_day(S, X, S.day_index + 1)
+    watch(S, X, t)
 
 
 @compiled
