@@ -80,9 +80,9 @@ def bars(ticks: Ticks, timeframe: str, *, kind: str | None = None) -> pl.DataFra
 
     Examples
     --------
-    >>> import pxresearch as px
+    >>> from pxresearch.ticks import ticks
     >>> second = 1_000_000_000
-    >>> day = px.ticks("ESU13", trades={"ts": [0, second, 61 * second], "price": [9.0, 9.5, 9.25]})
+    >>> day = ticks("ESU13", trades={"ts": [0, second, 61 * second], "price": [9.0, 9.5, 9.25]})
     >>> bars(day, "1m")["close"].to_list()
     [9.5, 9.25]
     """
