@@ -116,7 +116,7 @@ class Oracle:
         self.strategy, self.frames = strategy or Silent(), list(timeframes)
         self.states = [State(spec, bars=[None] * len(self.frames)) for spec in contracts]
         self.account = Account(self.rules, self.states)
-        self.orders, self.out = [], Result()
+        self.orders, self.alive, self.out = [], [], Result()
         self.notices, self.new_fills = [], []
         self.schedule, self.day, self.now = [], None, 0
         self.sample_at, self.last_sample, self.last_ts = NEVER, None, 0
@@ -453,7 +453,8 @@ class Oracle:
 
     # ------------------------------------------------------------ orders
     def live(self, contract):
-        return [order for order in self.orders if order.live and order.contract == contract]
+        self.alive = [order for order in self.alive if order.live]
+        return [order for order in self.alive if order.contract == contract]
 
     def make(self, contract, side, kind, role, qty, ts, **rest):
         ident = len(self.orders) + 1
@@ -465,6 +466,7 @@ class Oracle:
             order.delay = sample_of(self.latency.feed, ident) + sample_of(self.latency.entry, ident)
             order.active_from = ts + order.delay
         self.orders.append(order)
+        self.alive.append(order)
         return order
 
     def end(self, order, status, cause, ts):

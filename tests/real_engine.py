@@ -88,8 +88,8 @@ class ScenarioSession(EngineSession):
             for code, spec in zip(CODES, scenario.contracts, strict=False)
         ]
         super().__init__(
-            Player() if compiled else Scripted(), feeds, programme("own", start_balance=50_000), fills,
-            first_ns=0, last_ns=1, compiled=compiled, keep_bars=True,
+            Player() if compiled else Scripted(), feeds, programme("own", start_balance=50_000),
+            fills, first_ns=0, last_ns=1, compiled=compiled, keep_bars=True,
         )  # fmt: skip
 
     def _wire_calendar(self, first_ns, last_ns, trading):
@@ -245,6 +245,6 @@ def run_real(scenario, by_day=True, compiled=False):
         for row in tables["days"]:
             row["level"] = None
     return SimpleNamespace(
-        **tables, calls=None if compiled else script.log, events=int(e["events"]), dropped=int(e["dropped"]),
-        balance=int(e["balance"]), drawdown=int(e["drawdown"]),
+        **tables, calls=None if compiled else script.log, events=int(e["events"]),
+        dropped=int(e["dropped"]), balance=int(e["balance"]), drawdown=int(e["drawdown"]),
     )  # fmt: skip

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.oracle import Oracle
 from tests.scenarios import ALL, NONE, Script, build, run_oracle, scenarios
@@ -111,16 +112,19 @@ def table_differences(table, names, left, right):
     return found
 
 
-def agree(scenario):
+def agree(scenario, both=True):
+    """Oracle, compiled engine and, if `both`, the engine with plain hooks: all the same."""
     from tests.real_engine import run_real
 
-    found = differences(run_oracle(scenario), run_real(scenario))
-    assert not found, "\n".join([*found, "", str(scenario)])
+    expected = run_oracle(scenario)
+    for compiled in (True, False)[: 1 + both]:
+        found = differences(expected, run_real(scenario, compiled=compiled))
+        assert not found, "\n".join([f"compiled: {compiled}", *found, "", str(scenario)])
 
 
 HAS_ENGINE = importlib.util.find_spec("tests.real_engine") is not None
 needs_engine = pytest.mark.skipif(not HAS_ENGINE, reason="the engine's adapter is not here yet")
-BULK = int(os.environ.get("PXRESEARCH_SCENARIOS", "150"))
+BULK = int(os.environ.get("PXRESEARCH_SCENARIOS", "100"))
 
 
 @needs_engine
@@ -136,9 +140,18 @@ def test_engines_agree_on_seeded_scenarios(stage):
 
 
 @needs_engine
-@settings(max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(max_examples=2_000, suppress_health_check=list(HealthCheck), database=None)
+@given(stage=st.sampled_from(list(STAGES)), seed=st.integers(0, 2**40))
+def test_engines_agree(stage, seed):
+    """Two thousand scenarios through compiled hooks; each tenth through plain ones as well."""
+    agree(build(random.Random(seed), STAGES[stage]), both=seed % 10 == 0)
+
+
+@needs_engine
+@settings(max_examples=400, suppress_health_check=list(HealthCheck))
 @given(scenario=scenarios())
-def test_engines_agree(scenario):
+def test_engines_agree_on_what_shrinks(scenario):
+    """Every draw of the scenario is hypothesis' own, so that a difference shrinks to a small one."""
     agree(scenario)
 
 
@@ -166,7 +179,7 @@ def watched(scenario):
         scenario.contracts, scenario.rules, scenario.fill, scenario.latency, scenario.days,
         scenario.sessions, Script(scenario.script), scenario.frames,
     )  # fmt: skip
-    return engine.run(scenario.events)
+    return engine.run(scenario.events, scenario.close)
 
 
 def never_worse_than_the_limit(result):
