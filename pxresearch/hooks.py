@@ -9,13 +9,26 @@ I/O: none
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+from types import CodeType, ModuleType
 from typing import Any
 
 import numba
 import numpy as np
 
 from pxresearch.core import events as ev
-from pxresearch.core.jit import ENGINE_T, WIRES_T, compiled, i4_at, i8_at, record_at
+from pxresearch.core import kept
+from pxresearch.core.jit import (
+    ENGINE_T,
+    WIRES_T,
+    cache_folder,
+    compiled,
+    core_stamp,
+    i4_at,
+    i8_at,
+    record_at,
+)
 from pxresearch.core.onemodule import EntryCompiler, InlinePartCompiler, LoopCompiler
 from pxresearch.core.quiet import leave, running, running_trades
 from pxresearch.core.records import MAX_STREAMS
@@ -65,14 +78,22 @@ def _session(S, k, a, b, c, d):
 _EVENTS = {"on_bar": _bar, "on_fill": _fill, "on_session": _session}
 
 
-def build(name: str, method: Any, record: np.dtype[Any]) -> Any:
-    """Compile one hook; returns the dispatcher of its wrapper.
+def build(name: str, method: Any, record: np.dtype[Any]) -> kept.Code:
+    """Compile one hook, or take it from the cache folder if it has been compiled before.
 
     Raises
     ------
-    numba.core.errors.NumbaError
-        The method cannot be compiled.
+    Exception
+        Whatever numba raises: the method cannot be compiled.
     """
+    made_of = ingredients(method)
+    path, key = None, ""
+    if made_of is not None:
+        key = kept.key(name, made_of, repr(record), core_stamp(), sys.version_info[:2])
+        path = Path(cache_folder()) / f"pxresearch-{name}-{key}.bin"
+        found = kept.read(path)
+        if found is not None:
+            return found
     strategy_t = numba.from_dtype(record)
     user = numba.njit(error_model="numpy", pipeline_class=InlinePartCompiler)(method)
     extras = _EXTRAS[method.__code__.co_argcount - 2]
@@ -81,7 +102,45 @@ def build(name: str, method: Any, record: np.dtype[Any]) -> Any:
     else:
         wrapper = _single(_EVENTS[name], user, extras, strategy_t)
     wrapper.compile(SIGNATURE)
-    return wrapper
+    result = wrapper.overloads[wrapper.signatures[0]]
+    symbol = result.fndesc.llvm_func_name
+    if path is None:
+        return kept.Code(result.library, symbol)
+    own_name = f"pxresearch_{name}_{key}"
+    bitcode = kept.bitcode_of(result.library, symbol, own_name)
+    code, machine = kept.ready(own_name, bitcode)
+    kept.write(path, own_name, bitcode, machine)
+    return code
+
+
+def ingredients(function: Any) -> str | None:
+    """Everything that decides what a hook compiles to, as text; None if that cannot be told.
+
+    The byte code with its constants, and the globals it names: numbers by value, and functions and
+    modules of this package, of numpy and of the standard library by name. A hook that uses anything
+    else, a function of the user's for one, is compiled in each process.
+    """
+    if function.__closure__:
+        return None
+    codes, seen = [function.__code__], []
+    names: list[str] = []
+    while codes:
+        code = codes.pop()
+        codes += [c for c in code.co_consts if isinstance(c, CodeType)]
+        plain = [c for c in code.co_consts if not isinstance(c, CodeType)]
+        seen.append((code.co_code.hex(), repr(plain), code.co_names, code.co_varnames))
+        names += code.co_names
+    space = function.__globals__
+    for name in sorted(set(names) & set(space)):
+        value = space[name]
+        home = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", "")
+        if isinstance(value, int | float | bool):
+            seen.append((name, repr(value)))
+        elif str(home).split(".")[0] in ("pxresearch", "math", "numpy"):
+            seen.append((name, str(home), getattr(value, "__qualname__", "")))
+        else:
+            return None
+    return repr(seen)
 
 
 def _single(event: Any, user: Any, extras: Any, strategy_t: Any) -> Any:

@@ -263,7 +263,7 @@ def compile_hooks(strategy: Strategy) -> dict[str, Any]:
     Returns
     -------
     dict
-        Hook name → numba dispatcher of ``int64(7 × int64)`` for `core.jit.call_hook`.
+        Hook name → `core.kept.Code` of ``int64(7 × int64)`` for `core.jit.call_hook`.
 
     Raises
     ------

@@ -125,6 +125,9 @@ class Ticks:
             With C-contiguous arrays, only for reading; `seq` where there are quotes and trades.
         """
         days = list(self._days)
+        if all(isinstance(c, Memory) for kind in self.kinds for c in self._chunks(kind)):
+            yield from (read_block(day, self._days[day], sizes=sizes) for day in days)
+            return
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="pxresearch-read") as pool:
             ahead = self._submit(pool, days[0], sizes) if days else None
             for following in [*days[1:], None]:

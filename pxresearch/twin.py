@@ -16,23 +16,17 @@ import numpy as np
 
 from pxresearch.core import events as ev
 from pxresearch.core.layout import Layout
-from pxresearch.core.records import HOOKS, MICROS, NO_ASK, NO_BID
-from pxresearch.core.signals import HOLDING as _HOLD
+from pxresearch.core.records import HOOKS, MICROS
 from pxresearch.core.signals import emit
 from pxresearch.errors import StrategyError
 from pxresearch.instruments import Instrument
 from pxresearch.strategy import Strategy
+from pxresearch.twin_rows import QuoteColumns, TradeColumns, row_loop
 
 _CALLBACK = ctypes.CFUNCTYPE(
     ctypes.c_int32, ctypes.POINTER(ctypes.c_int64), ctypes.c_void_p, *([ctypes.c_int64] * 7)
 )
 _FAILED = -1
-
-
-def _read(address: int, kind: Any, first: int, n: int) -> list[int]:
-    """Numbers first..first + n of an array in memory."""
-    size = ctypes.sizeof(kind)
-    return (kind * n).from_address(address + first * size)[:]
 
 
 def _self_object(strategy: Strategy) -> Any:
@@ -115,62 +109,29 @@ class Twin:
         return ev.Account(int(e["balance"]) / MICROS, day, seen, locked)
 
     def _on_quote(self, method: Callable[..., Any], count: int) -> Callable[..., Any]:
-        ticks, value, extras, columns, nan = (
-            self._ticks, ev.Quote, self._extras, self._columns, ev.NAN,
-        )  # fmt: skip
-
-        def stretch(k: int, first: int, end: int, stream: int, _d: int, seen: int) -> Any:
-            num, den, tick = ticks[k]
-            den2, j = 2 * den, first
-            more = (seen,) if count == 1 else extras(count, k, seen)
-            for ts, bid, ask, bid_sz, ask_sz in columns(stream, first, end, "abcd"):
-                j += 1
-                if bid != NO_BID and ask != NO_ASK:
-                    b, a, mid = bid * num / den, ask * num / den, (bid + ask) * num / den2
-                else:
-                    b = bid * num / den if bid != NO_BID else nan
-                    a, mid = ask * num / den if ask != NO_ASK else nan, nan
-                answer = method(value(k, ts, b, a, mid, bid_sz, ask_sz, bid, ask, tick), *more)
-                if answer is not _HOLD and answer is not None:
-                    n = emit(self._engine, answer)
-                    if n:
-                        return (j << 8) | n
-            return 0
-
-        return stretch
+        return self._stretch(ev.Quote, QuoteColumns, method, count)
 
     def _on_trade(self, method: Callable[..., Any], count: int) -> Callable[..., Any]:
-        ticks, value, extras, columns = self._ticks, ev.Trade, self._extras, self._columns
+        return self._stretch(ev.Trade, TradeColumns, method, count)
 
-        def stretch(k: int, first: int, end: int, stream: int, _d: int, seen: int) -> Any:
-            num, den, tick = ticks[k]
-            more, j = extras(count, k, seen), first
-            for ts, price, size, side in columns(stream, first, end, "abc"):
-                j += 1
-                trade = value(k, ts, price * num / den, size, side, price, tick)
-                answer = method(trade, *more)
-                if answer is not _HOLD and answer is not None:
-                    n = emit(self._engine, answer)
-                    if n:
-                        return (j << 8) | n
-            return 0
+    def _stretch(
+        self, value: Any, columns: Any, method: Callable[..., Any], count: int
+    ) -> Callable[..., Any]:
+        """A hook over a quiet stretch: columns first, so that each event costs little."""
+        row, loop = row_loop(value, method)
+
+        def stretch(k: int, first: int, end: int, stream: int, _d: int, seen: int) -> int:
+            data = columns(self._streams[stream], k, first, end, self._ticks[k])
+            row._data = data
+            done, answer = loop(row, data, method, *self._extras(count, k, seen))
+            if answer is None:
+                return 0
+            n = emit(self._engine, answer)
+            if n == 0 and first + done < end:  # a tuple of holds: go on behind it
+                return stretch(k, first + done, end, stream, _d, seen)
+            return ((first + done) << 8) | n if n else 0
 
         return stretch
-
-    def _columns(self, stream: int, first: int, end: int, names: str) -> Any:
-        """Rows first..end of a stream, column by column out of the arrays that the wires name."""
-        q = self._streams[stream]
-        n = end - first
-        mask = int(q["size_mask"])
-        lists = [_read(int(q["ts"]), ctypes.c_int64, first, n)]
-        for name in names:
-            side = name == "c" and len(names) == 3
-            kind = ctypes.c_int8 if side else ctypes.c_int32
-            if mask == 0 and name in "cd":
-                lists.append([0] * n)
-            else:
-                lists.append(_read(int(q[name]), kind, first, n))
-        return zip(*lists, strict=True)
 
     def _on_bar(self, method: Callable[..., Any], count: int) -> Callable[..., Any]:
         def call(k: int, f: int, ts: int, _c: int, _d: int, seen: int) -> Any:

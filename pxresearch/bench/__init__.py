@@ -109,7 +109,7 @@ def _quote_workloads(n: int, runs: int) -> dict[str, Any]:
     arrays = data.quotes(n)
     ts, bid, ask = arrays["ts"], arrays["bid"], arrays["ask"]
     firsts = np.append(np.flatnonzero(np.diff(ts, prepend=ts[0] - 10**13) > 30 * 60 * 10**9), n)
-    held = ticks("NQH26", quotes=arrays)
+    held = ticks("NQZ25", quotes=arrays)
     rules, delay = _account(), 5_000_000
 
     def engine(strategy: Any, latency: int = 0) -> Callable[[], Any]:
@@ -130,9 +130,9 @@ def _quote_workloads(n: int, runs: int) -> dict[str, Any]:
         "resting_16": _alternate(engine(strategies.Resting16()), bare_w1, n, runs),
         "replace_each_tick": _alternate(engine(strategies.ReplaceEachTick()), bare_w1, n, 1),
     }
-    few = ticks("NQH26", quotes={k: v[: n // 10] for k, v in arrays.items()})
+    few = ticks("NQZ25", quotes={k: v[: n // 10] for k, v in arrays.items()})
     found["uncompiled"] = _median(
-        lambda: backtest(strategies.W1(), few, account=rules, compiled=False), n // 10, 3
+        lambda: backtest(strategies.W1Plain(), few, account=rules, compiled=False), n // 10, 3
     )
     return found
 
@@ -153,7 +153,7 @@ def _bar_workload(n: int, runs: int) -> dict[str, Any]:
     from pxresearch.ticks import ticks
 
     arrays = data.minute_bars(n)
-    held = ticks("NQH26", bars=arrays)
+    held = ticks("NQZ25", bars=arrays)
     rules = _account()
     closes, opens = arrays["close"], arrays["open"]
     return {
@@ -176,20 +176,20 @@ def _other_paths(n: int, runs: int) -> dict[str, Any]:
     arrays = data.quotes(n)
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
-        store(folder, "NQH26", arrays)
+        store(folder, "NQZ25", arrays)
         found["parquet"] = _median(
             lambda: backtest(
-                strategies.W1(), load("NQH26", catalog=folder), account=rules
+                strategies.W1(), load("NQZ25", catalog=folder), account=rules
             ),
             n, runs,
         )  # fmt: skip
     prints = data.trades(n // 5)
-    both = ticks("NQH26", quotes=arrays, trades=prints)
+    both = ticks("NQZ25", quotes=arrays, trades=prints)
     found["mixed"] = _median(
         lambda: backtest(strategies.W1(), both, account=rules), n + n // 5, runs
     )
     half = {k: v[::2] for k, v in arrays.items()}
-    pair = [ticks("NQH26", quotes=half), ticks("ESH26", quotes=data.quotes(n // 2, seed=11))]
+    pair = [ticks("NQZ25", quotes=half), ticks("ESZ25", quotes=data.quotes(n // 2, seed=11))]
     found["contracts_2"] = _median(
         lambda: backtest(strategies.W1(), pair, account=rules), len(half["ts"]) + n // 2, runs
     )
@@ -210,10 +210,10 @@ def _step_us(count: int) -> float:
     from pxresearch.core.records import QUOTES
     from pxresearch.instruments import contract
 
-    arrays = data.quotes(count, sessions=1)
+    arrays = data.quotes(count, days=data.full_days(1))
     rows = list(zip(*(a.tolist() for a in arrays.values()), strict=True))
     session = EngineSession(
-        strategies.W1(), [Feed(contract("NQH26"), ("quotes",))], _account(), FillModel(),
+        strategies.W1(), [Feed(contract("NQZ25"), ("quotes",))], _account(), FillModel(),
         first_ns=rows[0][0], last_ns=rows[-1][0],
     )  # fmt: skip
     taken = []

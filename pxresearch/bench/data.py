@@ -6,40 +6,62 @@ I/O: none
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
+
+from pxresearch.instruments import instrument
+from pxresearch.sessions import session, trading_day
 
 CHICAGO = ZoneInfo("America/Chicago")
 SESSIONS = 5
 START = 80_000  # ticks; 20,000.00 of a contract with a tick of 0.25
 
 
-def session_times(n: int, sessions: int, rng: np.random.Generator) -> np.ndarray[Any, Any]:
+def full_days(count: int) -> list[dt.date]:
+    """The first `count` trading days from 2025-01-06 on that are no holiday and close as usual."""
+    nq, found = instrument("NQ"), []
+    day = dt.date(2025, 1, 6)
+    while len(found) < count:
+        held = session(nq, day) if trading_day_of(day) else None
+        if held is not None and held.deadline_time.astimezone(CHICAGO).hour == 15:
+            found.append(day)
+        day += dt.timedelta(days=1)
+    return found
+
+
+def trading_day_of(day: dt.date) -> bool:
+    """Whether the date names a trading day."""
+    noon = dt.datetime.combine(day, dt.time(9), CHICAGO)
+    return trading_day(noon) == day
+
+
+def session_times(
+    n: int, days: Sequence[dt.date], rng: np.random.Generator
+) -> np.ndarray[Any, Any]:
     """Ascending event times, int64 ns, shape (n,): from 17:00:05 to 15:04 Chicago of each session."""
     parts = []
-    day = dt.date(2026, 1, 5)
-    for k in range(sessions):
-        while day.weekday() >= 5:
-            day += dt.timedelta(days=1)
+    for k, day in enumerate(days):
         eve = dt.datetime.combine(day - dt.timedelta(days=1), dt.time(17, 0, 5), CHICAGO)
         first = int(eve.timestamp()) * 10**9
-        count = n // sessions + (n % sessions if k == sessions - 1 else 0)
+        count = n // len(days) + (n % len(days) if k == len(days) - 1 else 0)
         steps = rng.integers(0, (22 * 3600 + 4 * 60 - 5) * 10**9, count)
         parts.append(first + np.sort(steps))
-        day += dt.timedelta(days=1)
     return np.concatenate(parts)
 
 
-def quotes(n: int, *, sessions: int = SESSIONS, seed: int = 7) -> dict[str, np.ndarray[Any, Any]]:
+def quotes(
+    n: int, *, days: Sequence[dt.date] = (), seed: int = 7
+) -> dict[str, np.ndarray[Any, Any]]:
     """Quotes for `px.ticks`: ts int64 ns; bid, ask, sizes int32; each of shape (n,)."""
     rng = np.random.default_rng(seed)
     walk = np.cumsum(rng.integers(-1, 2, n)) // 2
     bid = (START + walk).astype(np.int32)
     ask = (bid + 1 + (rng.random(n) < 0.1)).astype(np.int32)
     return {
-        "ts": session_times(n, sessions, rng),
+        "ts": session_times(n, days or full_days(SESSIONS), rng),
         "bid": bid,
         "ask": ask,
         "bid_size": rng.integers(1, 40, n).astype(np.int32),
@@ -47,12 +69,12 @@ def quotes(n: int, *, sessions: int = SESSIONS, seed: int = 7) -> dict[str, np.n
     }
 
 
-def trades(n: int, *, sessions: int = SESSIONS, seed: int = 8) -> dict[str, np.ndarray[Any, Any]]:
+def trades(n: int, *, seed: int = 8) -> dict[str, np.ndarray[Any, Any]]:
     """Trades for `px.ticks` on the same walk, shape (n,)."""
     rng = np.random.default_rng(seed)
     price = (START + np.cumsum(rng.integers(-1, 2, n)) // 2).astype(np.int32)
     return {
-        "ts": session_times(n, sessions, rng),
+        "ts": session_times(n, full_days(SESSIONS), rng),
         "price": price,
         "size": rng.integers(1, 9, n).astype(np.int32),
         "side": (1 - 2 * rng.integers(0, 2, n)).astype(np.int8),

@@ -38,14 +38,9 @@ def write_many(folder: str, n: int) -> None:
     """Write n quotes, at most two million a session, a session at a time."""
     sessions = max(5, -(-n // SESSION_TICKS))
     each = n // sessions
-    rng = np.random.default_rng(3)
-    times = data.session_times(sessions * 2, sessions, rng).reshape(sessions, 2).min(axis=1)
-    for k in range(sessions):
+    for k, day in enumerate(data.full_days(sessions)):
         count = each + (n - each * sessions if k == sessions - 1 else 0)
-        arrays = data.quotes(count, sessions=1, seed=k)
-        day = times[k] // 86_400_000_000_000 - arrays["ts"][0] // 86_400_000_000_000
-        arrays["ts"] = arrays["ts"] + day * 86_400_000_000_000
-        write_quotes(folder, "NQH26", arrays)
+        write_quotes(folder, "NQZ25", data.quotes(count, days=[day], seed=k))
 
 
 def stream(folder: str, n: int) -> tuple[float, float]:
@@ -55,9 +50,9 @@ def stream(folder: str, n: int) -> tuple[float, float]:
     from pxresearch.bench.strategies import W1
     from pxresearch.ticks import load
 
-    backtest(W1(), load("NQH26", catalog=folder), account=_account())
+    backtest(W1(), load("NQZ25", catalog=folder), account=_account())
     start = time.perf_counter()
-    result = backtest(W1(), load("NQH26", catalog=folder), account=_account())
+    result = backtest(W1(), load("NQZ25", catalog=folder), account=_account())
     taken = time.perf_counter() - start
     if result.to_json()["ticks"] != n:
         raise AssertionError(f"{n} ticks stored, {result.to_json()['ticks']} replayed")

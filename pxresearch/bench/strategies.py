@@ -121,3 +121,27 @@ class ReplaceEachTick(Strategy):
         """Follow the bid eight ticks below."""
         ema(self.average, quote.mid, 150)
         return px.cancel(), px.buy(1, limit=quote.bid - 8 * quote.tick)
+
+
+class W1Plain(Strategy):
+    """W1 as plain arithmetic, for the uncompiled figure: each call costs plain Python dearly."""
+
+    fast = state(float)
+    slow = state(float)
+    seen = state(int)
+
+    def on_quote(self, quote: Any, position: Any) -> Any:
+        """Compare the averages on every quote, after 600 of them."""
+        mid = quote.mid
+        if self.seen < 600:
+            self.fast = mid if self.seen == 0 else self.fast
+            self.slow = mid if self.seen == 0 else self.slow
+            self.seen += 1
+        self.fast = fast = self.fast + (mid - self.fast) * (2.0 / 151.0)
+        self.slow = slow = self.slow + (mid - self.slow) * (2.0 / 601.0)
+        if self.seen == 600:
+            if fast > slow and position <= 0:
+                return px.buy(1 - position)
+            if fast < slow and position >= 0:
+                return px.sell(1 + position)
+        return None

@@ -8,7 +8,7 @@ I/O: none
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -78,6 +78,26 @@ class FillModel:
 def _one_of(name: str, value: str, allowed: Sequence[str]) -> None:
     if value not in allowed:
         raise UsageError(f"{name} must be one of {', '.join(allowed)}; received {value!r}")
+
+
+class Logs(Mapping[str, np.ndarray[Any, Any]]):
+    """Rows of a run by log name; the parts of a log are put together when it is first read."""
+
+    def __init__(self, parts: dict[str, list[np.ndarray[Any, Any]]]) -> None:
+        self._parts = parts
+
+    def __getitem__(self, name: str) -> np.ndarray[Any, Any]:
+        parts = self._parts[name]
+        if len(parts) != 1:
+            whole = np.concatenate(parts) if parts else np.zeros(0, r.LOGS[name])
+            self._parts[name] = parts = [whole]
+        return parts[0]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parts)
+
+    def __len__(self) -> int:
+        return len(self._parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +199,9 @@ class EngineSession:
             self.wires[name], self.wires[f"{name}_n"] = self._keep(samples), len(samples)
 
     def _wire_logs(self, keep_bars: bool) -> None:
-        self.buffers = {name: np.zeros(LOG_ROWS, dtype) for name, dtype in r.LOGS.items()}
-        for k, buffer in enumerate(self.buffers.values()):
-            self.wires["log"][0, k] = buffer.ctypes.data
+        self.buffers: dict[str, np.ndarray[Any, Any]] = {}
+        for k, name in enumerate(r.LOGS):
+            self._fresh_buffer(k, name)
             self.wires["log_cap"][0, k] = LOG_ROWS
         self.wires["bars_wanted"] = keep_bars
         self.wires["engine"] = self.engine.ctypes.data
@@ -203,11 +223,9 @@ class EngineSession:
             if takes_account(self.strategy, name):
                 self.engine["look_closely"] = 1
         if compiled:
-            from pxresearch.core.jit import native_address
-
-            for name, dispatcher in compile_hooks(self.strategy).items():
-                self.wires[name] = native_address(dispatcher)
-                self._kept.append(dispatcher)
+            for name, code in compile_hooks(self.strategy).items():
+                self.wires[name] = code.address
+                self._kept.append(code)
         else:
             self.twin = Twin(
                 self.strategy, self.engine, self.wires, [f.contract.instrument for f in self.feeds]
@@ -296,26 +314,31 @@ class EngineSession:
                 f"{r.MAX_ORDERS} orders or {r.MAX_NOTICES} fills under way; nothing was lost silently"
             )
 
+    def _fresh_buffer(self, k: int, name: str) -> None:
+        self.buffers[name] = np.empty(LOG_ROWS, r.LOGS[name])
+        self.wires["log"][0, k] = self.buffers[name].ctypes.data
+
     def drain(self, last: bool = False) -> None:
         """Move log rows out of the engine's buffers.
 
         The newest refusal stays in its buffer until the end, because it may still be counted up.
         """
-        for k, (name, buffer) in enumerate(self.buffers.items()):
-            n = int(self.wires["log_n"][0, k])
+        for k, name in enumerate(r.LOGS):
+            n, buffer = int(self.wires["log_n"][0, k]), self.buffers[name]
             kept = 1 if name == "refusals" and n > 0 and not last else 0
-            if n > kept:
+            if n > LOG_ROWS // 2:  # hand the buffer over rather than copy it
+                self._rows[name].append(buffer[: n - kept])
+                self._fresh_buffer(k, name)
+            elif n > kept:
                 self._rows[name].append(buffer[: n - kept].copy())
             if kept:
-                buffer[0] = buffer[n - 1]
+                self.buffers[name][0] = buffer[n - 1]
             self.wires["log_n"][0, k] = kept
 
-    def logs(self) -> dict[str, np.ndarray[Any, Any]]:
+    def logs(self) -> Logs:
         """All rows so far, by log."""
         self.drain(last=True)
-        for name, parts in self._rows.items():
-            self._rows[name] = [np.concatenate(parts)] if parts else [np.zeros(0, r.LOGS[name])]
-        return {name: parts[0] for name, parts in self._rows.items()}
+        return Logs(self._rows)
 
     def _raise_hook_error(self) -> None:
         hook = r.HOOKS[int(self.wires["failed_hook"][0])]

@@ -75,9 +75,14 @@ def ema(state: Any, x: float, n: int) -> float:
     >>> [ema(state, x, 3) for x in (1.0, 2.0, 3.0, 4.0)]
     [nan, nan, 2.0, 3.0]
     """
-    check_period(n)
     k = state.count + 1
-    value = smooth_ema(state.value, x, k, n)
+    value = state.value
+    if k > n:  # spelled out, not called: plain Python pays for every call
+        if n < 1:
+            check_period(n)
+        value += (x - value) * (2.0 / (n + 1.0))
+    else:
+        value = smooth_ema(value, x, k, n)
     state.count = k
     state.value = value
     return value if k >= n else NAN

@@ -67,11 +67,25 @@ DAYROW_T = record_type(records.DAY_ROW)
 RISK_T = record_type(records.RISK_ROW)
 BARROW_T = record_type(records.BAR_ROW)
 
-compiled = numba.njit(error_model="numpy", pipeline_class=CorePartCompiler)
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """A part of the engine.
+
+    numba would compile a part anew for each constant that it is called with; here a constant is an
+    integer like any other, which halves the number of functions.
+    """
+    part: Any = numba.njit(error_model="numpy", pipeline_class=CorePartCompiler)(function)
+    template = part.get_call_template
+
+    def plain_template(args: Any, kws: Any) -> Any:
+        return template(tuple(types.unliteral(a) for a in args), kws)
+
+    part.get_call_template = plain_template
+    return part
 
 
 @functools.cache
-def _core_stamp() -> str:
+def core_stamp() -> str:
     """One hash over every file of the core: numba itself looks at the entry's own file only."""
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
@@ -79,26 +93,49 @@ def _core_stamp() -> str:
     return digest.hexdigest()
 
 
-def entry(signature: str) -> Callable[[Callable[..., Any]], Any]:
-    """Compile on first call for one signature, and cache on disk under the stamp of the core."""
+def cache_folder() -> str:
+    """Folder in which numba keeps compiled code for this package."""
+    return CACHE_PROBE._cache.cache_path
 
-    def decorate(function: Callable[..., Any]) -> Any:
-        dispatcher: Any = numba.njit(
+
+class Entry:
+    """A compiled function that Python calls: compiled on first call, for one signature.
+
+    numba caches it on disk, under the stamp of the core. An entry that is `prebuilt` is taken from
+    engine.bc if that is of this very source (core/prebuilt.py).
+    """
+
+    def __init__(self, function: Callable[..., Any], signature: str, prebuilt: bool) -> None:
+        functools.update_wrapper(self, function)
+        self.signature = signature
+        self.dispatcher: Any = numba.njit(
             cache=True, error_model="numpy", nogil=True, pipeline_class=EntryCompiler
         )(function)
-        cache_file = getattr(dispatcher._cache, "_cache_file", None)
+        self._call: Callable[..., Any] | None = None
+        self._prebuilt = prebuilt
+        cache_file = getattr(self.dispatcher._cache, "_cache_file", None)
         if cache_file is not None:
-            cache_file._source_stamp = _core_stamp()
+            cache_file._source_stamp = core_stamp()
 
-        @functools.wraps(function)
-        def call(*args: Any) -> Any:
-            if not dispatcher.overloads:
-                dispatcher.compile(signature)
-            return dispatcher(*args)
+    def __call__(self, *args: Any) -> Any:
+        if self._call is None:
+            self._call = self._ready()
+        return self._call(*args)
 
-        return call
+    def _ready(self) -> Callable[..., Any]:
+        if self._prebuilt:
+            from pxresearch.core import prebuilt
 
-    return decorate
+            found = prebuilt.load(core_stamp(), cache_folder())
+            if found is not None:
+                return found
+        self.dispatcher.compile(self.signature)
+        return self.dispatcher
+
+
+def entry(signature: str, prebuilt: bool = False) -> Callable[[Callable[..., Any]], Entry]:
+    """Make a function an `Entry`."""
+    return lambda function: Entry(function, signature, prebuilt)
 
 
 @intrinsic
@@ -167,8 +204,7 @@ def call_hook(
     return signature, codegen
 
 
-def native_address(dispatcher: Any) -> int:
-    """Address of the one compiled overload of a dispatcher, for `call_hook`."""
-    (signature,) = dispatcher.overloads
-    result = dispatcher.overloads[signature]
-    return result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
+@numba.njit(cache=True)
+def CACHE_PROBE() -> int:
+    """Never called: numba has chosen a writable cache folder for it."""
+    return 0

@@ -9,6 +9,7 @@ I/O: `Result.save` writes files; `Result.plot` may read prices from the catalogu
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -63,7 +64,7 @@ class Run:
     contracts: tuple[Contract, ...]
     programme: Programme
     settings: dict[str, Any]
-    logs: dict[str, np.ndarray]
+    logs: Mapping[str, np.ndarray]
     engine: np.ndarray
     frames: tuple[str, ...]
     ticks: tuple[Ticks, ...]
