@@ -6,7 +6,7 @@ micro-dollars, time ns. Where the contract leaves a choice, the reading is marke
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tests import oracle_bars, oracle_match, oracle_risk
 from tests.oracle_account import Account
@@ -145,6 +145,9 @@ class Oracle:
         self.schedule = [(end, 6, 0, self.roll)]
         for contract, session in enumerate(self.sessions[index]):
             self.states[contract].session = session
+            if index:
+                spec = self.states[contract].spec
+                self.states[contract].spec = replace(spec, cost=spec.cost + spec.dearer)
             self.plan_session(contract, session, start, end)
 
     def plan_session(self, contract, session, start, end):

@@ -113,7 +113,7 @@ class Account:
         self.balance += gross
         self.realized += gross
         if left:
-            state.lots.append(Lot(side, left, price, ts, order, tag, in_range=in_range))
+            state.lots.append(Lot(side, left, price, ts, order, tag, spec.cost, in_range=in_range))
         is_open = any(other.lots for other in self.states)
         if was_open and not is_open:
             self.day_in_market += ts - self.in_since
@@ -127,7 +127,7 @@ class Account:
         row = {
             "side": lot.side, "qty": qty, "entry_ts": lot.ts, "entry_price": lot.price,
             "exit_price": price, "gross": move * qty * spec.tick_value,
-            "cost": 2 * qty * spec.cost,
+            "cost": qty * (lot.cost + spec.cost),
             "mae": min(lot.worst, move) * qty * spec.tick_value,
             "mfe": max(lot.best, move) * qty * spec.tick_value,
             "entry_order": lot.order, "tag": lot.tag, "lot_in_range": lot.in_range,

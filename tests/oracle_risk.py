@@ -134,7 +134,7 @@ def in_news(engine, signal, now):
 
 
 def account_rows(engine, signal, now):
-    """Rows 6 to 16 as (reason, refused, value, limit)."""
+    """Rows 5 to 16 as (reason, refused, value, limit)."""
     account, rules = engine.account, engine.rules
     state = engine.states[signal.get("contract", 0)]
     session, day = state.session, account.day_pnl()
@@ -142,6 +142,7 @@ def account_rows(engine, signal, now):
     silence = now - (state.event_ts or 0)
     news = in_news(engine, signal, now)
     return (
+        ("HALTED", rules.halted, 1, 0),
         ("ACCOUNT_OVER", account.over, account.equity(), account.level),
         ("DAY_LOCKED", account.locked, day, -(rules.daily_loss or 0)),
         ("PROFIT_LOCKED", account.profit_locked, day, rules.profit_lock),

@@ -28,6 +28,7 @@ class Spec:
 
     tick_value: int = 1_250_000  # micro-dollars
     cost: int = 610_000  # micro-dollars a contract and side
+    dearer: int = 0  # what each further day adds to the cost
     size_tenths: int = 1
     cap: int = 10**9
     product: int = 0
@@ -50,6 +51,7 @@ class Rules:
     """None or 0 switches a rule off."""
 
     start_balance: int = 50_000_000_000
+    halted: bool = False
     max_loss: int | None = None
     max_loss_lock: int | None = None
     daily_loss: int | None = None
@@ -198,6 +200,7 @@ class Lot:
     ts: int
     order: int
     tag: int
+    cost: int = 0  # a contract, at its own fill
     worst: int = 0  # ticks a contract, never above 0
     best: int = 0
     in_range: bool = False  # bars alone: opened by this bar's range

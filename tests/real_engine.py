@@ -13,7 +13,7 @@ from pxresearch.core.signals import Signal
 from pxresearch.instruments import contract
 from pxresearch.programmes import programme
 from pxresearch.strategy import Strategy
-from tests.oracle import Bar, Quote, Trade
+from tests.oracle import Bar, Quote, Trade, merged
 from tests.oracle_types import NO_ASK, NO_BID
 from tests.player import Player, load
 from tests.scenarios import Script
@@ -99,7 +99,10 @@ class ScenarioSession(EngineSession):
         for day, row in enumerate(s.sessions):
             for k, session in enumerate(row):
                 sessions[day, k] = tuple(vars(session).values())
-        costs = np.array([[spec.cost for spec in s.contracts]] * len(s.days), dtype=np.int64)
+        costs = np.array(
+            [[spec.cost + day * spec.dearer for spec in s.contracts] for day in range(len(s.days))],
+            dtype=np.int64,
+        )
         news = np.zeros(len(s.rules.news), r.NEWS)
         for row, window in zip(news, s.rules.news, strict=True):
             row["start"], row["end"], row["cap"] = window.start, window.end, window.cap
@@ -124,6 +127,7 @@ class ScenarioSession(EngineSession):
         super()._set_rules()
         e, rules = self.engine[0], self.scenario.rules
         e["start_balance"], row = rules.start_balance, e["rules"]
+        e["halted"] = rules.halted
         for name in ("max_loss", "daily_loss", "profit_lock"):
             value = getattr(rules, name)
             row[name], row[f"has_{name}"] = value or 0, value is not None
@@ -216,35 +220,90 @@ def to_dict(table, row):
     return row
 
 
-def run_real(scenario, by_day=True, compiled=False):
-    """The engine's result of a scenario; `by_day` feeds it one trading day at a time.
+WAYS = ("days", "whole", "live", "closely", "restored")
 
-    Compiled, the script is played by compiled hooks, and what each saw is not on record.
+
+def run_real(scenario, way="days", compiled=False):
+    """The engine's result of a scenario.
+
+    Parameters
+    ----------
+    way
+        How the data goes in: "days" (as a replay), "whole" (all days at once), "live" (event by
+        event, with the clock before each), "closely" (no event taken as quiet) or "restored"
+        (a new session from the snapshot after each day; compiled hooks only).
+    compiled
+        Compiled hooks play the script; what each of them saw is then not on record.
     """
     script = CURRENT.script = Script(scenario.script)
+    session = new_session(scenario, compiled)
+    session.engine[0]["look_closely"] = way == "closely"
+    tables = {name: [] for name in r.LOGS}
+    if way == "live" and not scenario.contracts[0].bars_only:
+        for event in merged(scenario.events):
+            tell_live(session, event)
+    else:
+        for part in [scenario.events] if way == "whole" else days_of(scenario):
+            if way == "restored" and compiled:
+                session = restored(session, scenario, tables)
+            feed(session, part)
+    session.wires["streams_n"] = 0
+    session.tell(r.FINISH, a=int(scenario.close))
+    collect(session, tables)
+    if scenario.rules.max_loss is None:
+        for row in tables["days"]:
+            row["level"] = None
+    e = session.engine[0]
+    return SimpleNamespace(
+        **tables, calls=None if compiled else script.log, events=int(e["events"]),
+        dropped=int(e["dropped"]), balance=int(e["balance"]), drawdown=int(e["drawdown"]),
+    )  # fmt: skip
+
+
+def new_session(scenario, compiled):
     session = ScenarioSession(scenario, compiled)
     CURRENT.ticks = [feed.contract.instrument.tick_num / feed.contract.instrument.tick_den
                      for feed in session.feeds]  # fmt: skip
     if compiled:
         load(session.record, scenario.script, to_signal)
-    parts = [scenario.events]
-    if by_day:
-        when = [e.open_ts if isinstance(e, Bar) else e.ts for e in scenario.events]
-        parts = [
-            [e for e, ts in zip(scenario.events, when, strict=True) if start <= ts < end]
-            for _, start, end in scenario.days
-        ]
-    for part in parts:
-        if part:
-            feed(session, part)
-    session.wires["streams_n"] = 0
-    session.tell(r.FINISH, a=int(scenario.close))
-    e = session.engine[0]
-    tables = {name: dicts(name, rows) for name, rows in session.logs().items()}
-    if scenario.rules.max_loss is None:
-        for row in tables["days"]:
-            row["level"] = None
-    return SimpleNamespace(
-        **tables, calls=None if compiled else script.log, events=int(e["events"]),
-        dropped=int(e["dropped"]), balance=int(e["balance"]), drawdown=int(e["drawdown"]),
-    )  # fmt: skip
+    return session
+
+
+def days_of(scenario):
+    when = [e.open_ts if isinstance(e, Bar) else e.ts for e in scenario.events]
+    parts = [
+        [e for e, ts in zip(scenario.events, when, strict=True) if start <= ts < end]
+        for _, start, end in scenario.days
+    ]
+    return [part for part in parts if part]
+
+
+def tell_live(session, event):
+    session.tell(r.CLOCK, ts=event.ts - 1)
+    if isinstance(event, Trade):
+        session.tell(r.TRADES, event.contract, event.ts, event.price, event.size, event.side)
+        return
+    bid = NO_BID if event.bid is None else event.bid
+    ask = NO_ASK if event.ask is None else event.ask
+    session.tell(r.QUOTES, event.contract, event.ts, bid, ask, event.bid_sz, event.ask_sz)
+
+
+def restored(session, scenario, tables):
+    """A new session in the state of the old one, whose rows are kept."""
+    collect(session, tables)
+    again = new_session(scenario, compiled=True)
+    again.restore(session.snapshot())
+    return again
+
+
+def collect(session, tables):
+    """Put a session's rows after those of the sessions before it."""
+    for name, rows in session.logs().items():
+        for row in dicts(name, rows):
+            last = tables[name][-1] if tables[name] else None
+            same = ("contract", "side", "kind", "reason")
+            if name == "refusals" and last and all(last[key] == row[key] for key in same):
+                last["count"] += row["count"]  # a count goes on over a restart
+                last["last_ts"] = row["last_ts"]
+            else:
+                tables[name].append(row)

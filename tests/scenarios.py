@@ -162,7 +162,7 @@ def make_spec(rng, features, bars):
     spec = Spec(
         tick_value=rng.choice([1_250_000, 5_000_000, 12_500_000, 7_812_500]),
         cost=rng.choice([0, 610_000, 1_890_000]), size_tenths=rng.choice([1, 2, 10]),
-        product=rng.randrange(2),
+        product=rng.randrange(2), dearer=rng.choice([0, 0, 0, 130_000]),
     )  # fmt: skip
     if bars:
         return replace(spec, has_quotes=False, has_trades=False, bars_only=True)
@@ -220,6 +220,7 @@ def make_caps(rng, rules, days, contracts):
         rules.tiers = ((rules.start_balance, 30), (rules.start_balance + 50 * MICRO, 60))
         rules.max_tenths = 20
     rules.max_order_qty = rng.choice([10**6, 10**6, 2])
+    rules.halted = chance(rng, 2)
     rules.collar = rng.choice([0, 0, 0, 12])
     rules.rate = rng.choice([0, 0, 0, 3])
     rules.duplicate_ns = rng.choice([0, 0, 1, 10]) * SECOND

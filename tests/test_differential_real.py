@@ -158,12 +158,13 @@ def es_day(real_data, tmp_path_factory):
     return px.load("ESU13", catalog=folder)
 
 
+LATE = Latency(feed=[20_000_000, 1], entry=[SECOND], ack=[3_000_000])
 CASES = {
     "averages": (Cross, CrossTwin, {}, {}),
     "all orders": (Grid, GridTwin, {"limit_fill": "touch", "slippage_ticks": 1}, {}),
     "late and partial": (
         Grid, GridTwin,
-        {"partial_fills": True, "latency": Latency(feed=[20_000_000, 1], entry=[SECOND], ack=[3_000_000])},
+        {"partial_fills": True, "latency": LATE},
         {"daily_loss_limit": 4_000, "max_loss": 30_000, "daily_profit_lock": 90_000},
     ),
     "limits": (
