@@ -121,6 +121,7 @@ class Oracle:
         self.schedule, self.day, self.now = [], None, 0
         self.sample_at, self.last_sample, self.last_ts = NEVER, None, 0
         self.last_approved, self.approved_ts = None, []
+        self.in_bar = False  # at a bar's close, before the other contracts' bars of the same time
 
     # ------------------------------------------------------------ the run
     def run(self, events, close=False):
@@ -317,6 +318,7 @@ class Oracle:
         if not isinstance(event, Bar):
             hook = "on_quote" if isinstance(event, Quote) else "on_trade"
             self.call(hook, event, event.contract)
+        self.in_bar = False
         self.settle_flattening(event.contract)
 
     def flatten_inside(self, bar):
@@ -355,7 +357,8 @@ class Oracle:
         self.see(state, Trade(bar.contract, bar.open_ts, bar.open))
         oracle_match.match_open(self, state, bar)
         self.watch(state)
-        self.now = bar.ts
+        self.now = state.event_ts = bar.ts
+        self.in_bar = True
         oracle_match.match_range(self, state, bar)
         if state.position:
             state.last_mark = bar.low if state.position > 0 else bar.high
@@ -476,7 +479,8 @@ class Oracle:
         order.status, order.cause, order.ended = status, cause, ts
 
     def cancel(self, order, cause):
-        if not order.delay:
+        early = self.in_bar and (self.states[order.contract].event_ts or 0) < self.now
+        if not order.delay and not early:
             self.end(order, CANCELED, cause, self.now)
         elif order.cancel_at == NEVER:
             order.cancel_at, order.cancel_cause = self.now + order.delay, cause

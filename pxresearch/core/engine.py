@@ -358,14 +358,17 @@ def _begin(S, X, k, ts):
     S.day_events += 1
     S.seq += 1
     c.event_ts = ts
-    if c.orders > 0:
+    if S.cancels > 0:
         cancels_due(S, X, k, ts)
     return True
 
 
 @compiled
 def _judge(S, X, k, ts):
-    """Account and watch after matching."""
+    """Account and watch after matching; flat and without a fill, nothing has changed."""
+    if S.open_contracts == 0 and S.judged == S.fills_made:
+        return
+    S.judged = S.fills_made
     observe(S, S.contract[k])
     watch(S, X, ts)
     if S.rules.loss_count > 0:
@@ -474,6 +477,7 @@ def bar_event(S, X, k, open_ts, ts, open_, high, low, close, volume):
     match_event(S, X, k, open_ts, True)
     _judge(S, X, k, open_ts)
     S.seq += 1
+    c.event_ts = ts
     match_range(S, X, k, open_, low, high, ts)
     adverse = low if c.position > 0 else high
     if c.position != 0:
@@ -481,8 +485,6 @@ def bar_event(S, X, k, open_ts, ts, open_, high, low, close, volume):
         c.mark_ask = adverse
         set_mark(c)
         _judge(S, X, k, ts)
-    c.event_ts = ts
-    S.now = ts
     _set_last(S, c, ts, close, HIGHEST, 0)
     _judge(S, X, k, ts)
     if S.frames_n > 0:
@@ -491,6 +493,7 @@ def bar_event(S, X, k, open_ts, ts, open_, high, low, close, volume):
     deliver(S, X, ts)
     _complete_bars(S, X, k, ts)
     S.dirty = 1
+    S.now = ts
     _end(S, X, k)
 
 

@@ -20,6 +20,7 @@ from pxresearch.core.records import (
     LOWEST,
     MAX_ORDERS,
     NEVER,
+    TARGET,
 )
 
 
@@ -47,6 +48,8 @@ def new_order(S, k, side, qty, kind, role, ts):
     S.contract[k].orders += 1
     if role == ENTRY:
         _count_entry(S.contract[k], side, 1)
+    elif role != TARGET:
+        S.contract[k].urgent += 1
     o = S.order[slot]
     o.id = S.orders_made
     o.parent = 0
@@ -112,6 +115,10 @@ def end_order(S, X, slot, status, cause, ts):
     S.contract[o.contract].orders -= 1
     if o.role == ENTRY:
         _count_entry(S.contract[o.contract], o.side, -1)
+    elif o.role != TARGET:
+        S.contract[o.contract].urgent -= 1
+    if o.cancel_at != NEVER:
+        S.cancels -= 1
     i = 0
     while S.live[i] != slot:
         i += 1
@@ -151,14 +158,19 @@ def write_order(X, o, status, cause, ts):
 
 @compiled
 def ask_cancel(S, X, slot, cause, ts):
-    """Ask the venue to cancel an order; returns True when it ended at once."""
+    """Ask the venue to cancel an order; returns True when it ended at once.
+
+    `ts` is past the engine's clock only while a bar is worked off; other contracts are not yet there.
+    """
     o = S.order[slot]
-    wait = 0 if S.contract[o.contract].bars_only != 0 else delay(X, o.id)
-    if wait == 0:
+    c = S.contract[o.contract]
+    wait = 0 if c.bars_only != 0 else delay(X, o.id)
+    if wait == 0 and (ts <= S.now or ts <= c.event_ts):
         end_order(S, X, slot, CANCELED, cause, ts)
         return True
     if o.cancel_at == NEVER:
         o.cancel_at = ts + wait
+        S.cancels += 1
         S.next_ts = min(S.next_ts, o.cancel_at)
         o.cancel_cause = cause
         S.dirty = 1
