@@ -68,6 +68,7 @@ class Result:
     min_equity: int = 0
     max_equity: int = 0
     drawdown: int = 0
+    calls: list = field(default_factory=list)
 
 
 def effective_ts(event):

@@ -32,28 +32,75 @@ class Scripted(Strategy):
 
     bars = "1m"
 
-    def on_quote(self, quote, position):
-        return said("quote", position)
+    def on_quote(self, quote, position, orders):
+        return said("quote", position, quote_shown(quote), orders)
 
-    def on_trade(self, trade, position):
-        return said("trade", position)
+    def on_trade(self, trade, position, orders):
+        return said("trade", position, trade_shown(trade), orders)
 
-    def on_bar(self, bar, position):
-        return said("bar", position)
+    def on_bar(self, bar, position, orders):
+        return said("bar", position, bar_shown(bar), orders)
 
-    def on_fill(self, fill, position):
-        return said("fill", position)
+    def on_fill(self, fill, position, orders):
+        return said("fill", position, fill_shown(fill), orders)
 
-    def on_session(self, session, position):
-        return said("session", position)
+    def on_session(self, session, position, orders):
+        return said("session", position, (session.contract, session.opening), orders)
+
+
+class ScriptedClosely(Strategy):
+    """The same, looking at the account too, for which no event is quiet."""
+
+    bars = "1m"
+
+    def on_quote(self, quote, position, orders, account):
+        return said("quote", position, quote_shown(quote), orders, account)
+
+    def on_trade(self, trade, position, orders, account):
+        return said("trade", position, trade_shown(trade), orders, account)
+
+    def on_bar(self, bar, position, orders, account):
+        return said("bar", position, bar_shown(bar), orders, account)
+
+    def on_fill(self, fill, position, orders, account):
+        return said("fill", position, fill_shown(fill), orders, account)
+
+    def on_session(self, session, position, orders, account):
+        return said("session", position, (session.contract, session.opening), orders, account)
 
 
 CURRENT = SimpleNamespace(script=None, ticks=())
 
 
-def said(hook, position):
+def quote_shown(q):
+    bid = None if q.bid != q.bid else q.bid_ticks
+    ask = None if q.ask != q.ask else q.ask_ticks
+    assert bid is None or q.bid == bid * q.tick
+    assert ask is None or q.ask == ask * q.tick
+    return (q.contract, q.ts, bid, ask, q.bid_size, q.ask_size)
+
+
+def trade_shown(t):
+    assert t.price == t.price_ticks * t.tick
+    return (t.contract, t.ts, t.price_ticks, t.size, t.side)
+
+
+def bar_shown(b):
+    halves = tuple(round(2 * price / b.tick) for price in (b.open, b.high, b.low, b.close))
+    return (b.contract, b.timeframe, b.ts, b.end, *halves, b.volume, b.count)
+
+
+def fill_shown(f):
+    return (f.contract, f.ts, f.side, f.qty, f.price_ticks, f.position, f.tag, r.ROLES[f.role])
+
+
+def said(hook, position, shown, orders, account=None):
     """Signals of this call, as the engine wants them."""
-    return tuple(to_signal(signal) for signal in CURRENT.script.emit(hook, position))
+    if account is not None:
+        money = (round(account.balance * r.MICROS), round(account.day_pnl * r.MICROS))
+        account = (*money, account.positions[: len(CURRENT.ticks)], account.locked)
+    signals = CURRENT.script.emit(hook, position, (*shown, *orders), account)
+    return tuple(to_signal(signal) for signal in signals)
 
 
 def to_signal(signal):
@@ -74,7 +121,7 @@ def to_signal(signal):
 class ScenarioSession(EngineSession):
     """An engine whose calendar, contracts and rules come from a scenario."""
 
-    def __init__(self, scenario, compiled=False):
+    def __init__(self, scenario, strategy, compiled):
         self.scenario = scenario
         model, delay = scenario.fill, scenario.latency
         fills = FillModel(
@@ -88,8 +135,8 @@ class ScenarioSession(EngineSession):
             for code, spec in zip(CODES, scenario.contracts, strict=False)
         ]
         super().__init__(
-            Player() if compiled else Scripted(), feeds, programme("own", start_balance=50_000),
-            fills, first_ns=0, last_ns=1, compiled=compiled, keep_bars=True,
+            strategy, feeds, programme("own", start_balance=50_000), fills, first_ns=0, last_ns=1,
+            compiled=compiled, keep_bars=True,
         )  # fmt: skip
 
     def _wire_calendar(self, first_ns, last_ns, trading):
@@ -236,7 +283,7 @@ def run_real(scenario, way="days", compiled=False):
         Compiled hooks play the script; what each of them saw is then not on record.
     """
     script = CURRENT.script = Script(scenario.script)
-    session = new_session(scenario, compiled)
+    session = new_session(scenario, way, compiled)
     session.engine[0]["look_closely"] = way == "closely"
     tables = {name: [] for name in r.LOGS}
     if way == "live" and not scenario.contracts[0].bars_only:
@@ -260,8 +307,9 @@ def run_real(scenario, way="days", compiled=False):
     )  # fmt: skip
 
 
-def new_session(scenario, compiled):
-    session = ScenarioSession(scenario, compiled)
+def new_session(scenario, way, compiled):
+    plain = ScriptedClosely if way == "closely" else Scripted
+    session = ScenarioSession(scenario, Player() if compiled else plain(), compiled)
     CURRENT.ticks = [feed.contract.instrument.tick_num / feed.contract.instrument.tick_den
                      for feed in session.feeds]  # fmt: skip
     if compiled:
@@ -291,7 +339,7 @@ def tell_live(session, event):
 def restored(session, scenario, tables):
     """A new session in the state of the old one, whose rows are kept."""
     collect(session, tables)
-    again = new_session(scenario, compiled=True)
+    again = new_session(scenario, "restored", compiled=True)
     again.restore(session.snapshot())
     return again
 

@@ -96,39 +96,62 @@ class Scenario:
 
 
 class Script:
-    """The strategy of a scenario: signals at given calls of a hook."""
+    """Plays a scenario's signals at given calls of a hook, and keeps what each call was shown."""
 
     def __init__(self, script):
         self.script, self.calls, self.log = script, {}, []
 
-    def emit(self, hook, position):
+    def emit(self, hook, position, shown=(), account=None):
         self.calls[hook] = self.calls.get(hook, 0) + 1
-        self.log.append((hook, int(position)))
+        self.log.append((hook, int(position), shown, account))
         return self.script.get((hook, self.calls[hook]), [])
 
-    def on_quote(self, _quote, position):
-        return self.emit("quote", position)
 
-    def on_trade(self, _trade, position):
-        return self.emit("trade", position)
+class OracleScript(Script):
+    """The script as the oracle's strategy; what it is shown in the words of both engines."""
 
-    def on_bar(self, _bar, position):
-        return self.emit("bar", position)
+    engine = None
 
-    def on_fill(self, _fill, position):
-        return self.emit("fill", position)
+    def on_quote(self, q, position):
+        shown = (q.contract, q.ts, q.bid, q.ask, q.bid_sz, q.ask_sz)
+        return self.say("quote", position, q.contract, shown)
 
-    def on_session(self, _session, position):
-        return self.emit("session", position)
+    def on_trade(self, t, position):
+        return self.say("trade", position, t.contract, (t.contract, t.ts, t.price, t.size, t.side))
+
+    def on_bar(self, b, position):
+        names = ("contract", "frame", "ts", "end", "open", "high", "low", "close", "volume")
+        shown = (*(b[name] for name in names), b["count"])
+        return self.say("bar", position, b["contract"], shown)
+
+    def on_fill(self, f, position):
+        names = ("contract", "ts", "side", "qty", "price", "position", "tag", "role")
+        return self.say("fill", position, f["contract"], tuple(f[name] for name in names))
+
+    def on_session(self, s, position):
+        return self.say("session", position, s["contract"], (s["contract"], s["open"]))
+
+    def say(self, hook, position, contract, shown):
+        if self.engine is None:
+            return self.emit(hook, position)
+        engine, a = self.engine, self.engine.account
+        entries = [order for order in engine.live(contract) if order.role == "entry"]
+        buying = sum(order.side > 0 for order in entries)
+        positions = tuple(state.seen for state in engine.states)
+        locked = engine.rules.halted or a.over or a.locked or a.profit_locked
+        account = (a.balance, a.day_pnl(), positions, locked)
+        orders = (len(entries), buying, len(entries) - buying)
+        return self.emit(hook, position, (*shown, *orders), account)
 
 
 def run_oracle(scenario):
-    """The oracle's result of a scenario; `calls` is what each hook saw as position."""
-    strategy = Script(scenario.script)
+    """The oracle's result of a scenario; `calls` is what each hook was shown."""
+    strategy = OracleScript(scenario.script)
     oracle = Oracle(
         scenario.contracts, scenario.rules, scenario.fill, scenario.latency, scenario.days,
         scenario.sessions, strategy, scenario.frames,
     )  # fmt: skip
+    strategy.engine = oracle
     result = oracle.run(scenario.events, scenario.close)
     result.calls = strategy.log
     return result
