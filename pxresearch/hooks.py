@@ -1,8 +1,9 @@
 """From a strategy's methods to functions that the compiled engine can call by address.
 
 Every hook has one signature, seven int64: the wires, the contract, four numbers that say where the
-event is, and the position that the strategy knows. `build` wraps the user's method for it: it views the strategy's
-record, makes the event value, and writes the returned signals into the engine's buffer.
+event is, and the position that the strategy knows. `build` wraps the user's method for it: the
+wrapper views the strategy's record, makes the event value, and writes the returned signals into the
+engine's buffer.
 
 I/O: none
 """
@@ -157,7 +158,7 @@ def _single(event: Any, user: Any, extras: Any, strategy_t: Any) -> Any:
 
 
 def _quote_stretch(user: Any, extras: Any, strategy_t: Any) -> Any:
-    """`on_quote`, called for quotes first..end of a stream until one is not quiet or it wants something.
+    """`on_quote`, called for quotes first..end until one is not quiet or it wants something.
 
     The scan of core/quiet.py is in here, so that its comparisons run while the processor waits for
     the strategy's own arithmetic. A stretch of one, called from the complete path, has no levels.
@@ -190,6 +191,7 @@ def _quote_stretch(user: Any, extras: Any, strategy_t: Any) -> Any:
             seg_hi = max(seg_hi, m)
             seg_lo = min(seg_lo, m)
             seg_dd = max(seg_dd, seg_hi - m)
+            X.found_end = j  # where an exception happened
             n = emit(S, user(me, ev.quote_at(c, k, q, j), *extras(S, k, seen)))
             j += 1
             if n != 0:
@@ -235,6 +237,7 @@ def _trade_stretch(user: Any, extras: Any, strategy_t: Any) -> Any:
             seg_hi = max(seg_hi, m)
             seg_lo = min(seg_lo, m)
             seg_dd = max(seg_dd, seg_hi - m)
+            X.found_end = j
             n = emit(S, user(me, ev.trade_at(c, k, q, j), *extras(S, k, seen)))
             j += 1
             if n != 0:

@@ -66,6 +66,7 @@ class Ticks:
         held = {kind for chunks in self._days.values() for kind in chunks}
         self.kinds = tuple(kind for kind in KINDS if kind in held)
         self.bar_spec = bar_spec if "bars" in self.kinds else None
+        self._held: dict[bool, list[Block]] = {}
 
     @property
     def sessions(self) -> tuple[date, ...]:
@@ -126,7 +127,11 @@ class Ticks:
         """
         days = list(self._days)
         if all(isinstance(c, Memory) for kind in self.kinds for c in self._chunks(kind)):
-            yield from (read_block(day, self._days[day], sizes=sizes) for day in days)
+            if (
+                sizes not in self._held
+            ):  # views of the caller's arrays: made once, they cost nothing
+                self._held[sizes] = [read_block(d, self._days[d], sizes=sizes) for d in days]
+            yield from self._held[sizes]
             return
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="pxresearch-read") as pool:
             ahead = self._submit(pool, days[0], sizes) if days else None

@@ -54,6 +54,7 @@ class Twin:
         self.strategy = strategy
         self.me = _self_object(strategy)
         self.error: BaseException | None = None
+        self.failed_at = 0  # time of the event on which a hook of a stretch raised
         self._engine = engine[0]
         self._contracts = engine["contract"][0]
         self._streams = wires["stream"][0]
@@ -123,7 +124,11 @@ class Twin:
         def stretch(k: int, first: int, end: int, stream: int, _d: int, seen: int) -> int:
             data = columns(self._streams[stream], k, first, end, self._ticks[k])
             row._data = data
-            done, answer = loop(row, data, method, *self._extras(count, k, seen))
+            try:
+                done, answer = loop(row, data, method, *self._extras(count, k, seen))
+            except BaseException:
+                self.failed_at = data.now("ts")
+                raise
             if answer is None:
                 return 0
             n = emit(self._engine, answer)
@@ -137,7 +142,7 @@ class Twin:
         def call(k: int, f: int, ts: int, _c: int, _d: int, seen: int) -> Any:
             num, den, tick = self._ticks[k]
             c = self._contracts[k]
-            kind, period, start, end, o, h, low, close, volume, n = c["done_bar"].item()
+            _kind, _period, start, end, o, h, low, close, volume, n = c["done_bar"].item()
             prices = [p * num / (2 * den) for p in (o, h, low, close)]
             opened = int(c["session"]["open"])
             day = int(self._engine["day_date"])

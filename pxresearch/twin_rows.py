@@ -1,7 +1,7 @@
 """Rows of quotes and trades for uncompiled hooks, quick enough to call a plain method on each.
 
-A stretch of events becomes columns, worked out at once by NumPy: only those that the hook names. The
-hook gets one object over and over, with these attributes set for each event; any other attribute (a
+A stretch of events becomes columns, worked out at once by NumPy: only those that the hook names.
+The hook gets one object over and over, with these attributes set for each event; any other attribute (a
 debugger asks for all) is looked up in its column when it is read.
 
 I/O: none

@@ -334,6 +334,7 @@ class EngineSession:
             if kept:
                 self.buffers[name][0] = buffer[n - 1]
             self.wires["log_n"][0, k] = kept
+        self.wires["drain"] = 0
 
     def logs(self) -> Logs:
         """All rows so far, by log."""
@@ -342,7 +343,10 @@ class EngineSession:
 
     def _raise_hook_error(self) -> None:
         hook = r.HOOKS[int(self.wires["failed_hook"][0])]
-        when = np.datetime64(int(self.wires["failed_at"][0]), "ns")
+        at = int(self.wires["failed_at"][0])
+        if self.twin is not None and self.twin.failed_at:
+            at = self.twin.failed_at
+        when = np.datetime64(at, "ns")
         where = f"{type(self.strategy).__name__}.{hook} raised at {when} UTC"
         if self.twin is not None and self.twin.error is not None:
             raise StrategyError(f"{where}: {self.twin.error!r}") from self.twin.error

@@ -270,7 +270,7 @@ def _enter_session(S, X, k, t):
 
 @compiled
 def roll_day(S, X, t):
-    """End the trading day: its row, the maximum loss level, the locks; then the next day's calendar."""
+    """End the trading day: row, maximum loss level, locks; then load the next day."""
     for k in range(S.contracts_n):
         fold(S, S.contract[k])
     now = equity(S)

@@ -24,6 +24,8 @@ class Code:
     def __init__(self, library: Any, symbol: str) -> None:
         self.library = library
         self.address: int = library.get_pointer_to_function(symbol)
+        if self.address == 0:
+            raise RuntimeError(f"the code does not hold {symbol}")
 
 
 def key(*parts: object) -> str:

@@ -16,16 +16,9 @@ def log_row(X, which, row_type):
     """The next free row of a log; the loop stops for draining long before one is full."""
     n = X.log_n[which]
     X.log_n[which] = n + 1
+    if n > X.log_cap[which] - LOG_MARGIN:
+        X.drain = 1
     return record_at(X.log[which] + n * _SIZES[which], row_type)
-
-
-@compiled
-def full(X):
-    """Whether any log is so full that it must be drained before the next event."""
-    for k in range(8):
-        if X.log_n[k] > X.log_cap[k] - LOG_MARGIN:
-            return True
-    return False
 
 
 @compiled

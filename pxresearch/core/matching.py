@@ -390,7 +390,7 @@ def match_event(S, X, k, ts, on_trade):
     """Match every order of contract k against its present event, each at most once."""
     if S.contract[k].orders == 0:
         return
-    for rank in range(3):
+    for rank in range(0 if S.contract[k].urgent > 0 else 2, 3):
         i = 0
         while i < S.live_n:
             slot = S.live[i]

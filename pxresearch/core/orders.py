@@ -160,7 +160,7 @@ def write_order(X, o, status, cause, ts):
 def ask_cancel(S, X, slot, cause, ts):
     """Ask the venue to cancel an order; returns True when it ended at once.
 
-    `ts` is past the engine's clock only while a bar is worked off; other contracts are not yet there.
+    `ts` is past the clock only while a bar is worked off; other contracts are not there yet.
     """
     o = S.order[slot]
     c = S.contract[o.contract]

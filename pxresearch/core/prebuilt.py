@@ -67,16 +67,17 @@ def _callable(code: kept.Code) -> Callable[..., int]:
 
 def build() -> Path:
     """Compile the engine with numba and write engine.bc."""
+    from numba.core.caching import NullCache
+
     from pxresearch.core import jit, replay
 
     dispatcher = replay.drive.dispatcher
+    dispatcher._cache = NullCache()  # what comes out of the cache has no LLVM code any more
     dispatcher.compile(replay.drive.signature)
     result = dispatcher.overloads[dispatcher.signatures[0]]
     name = f"pxresearch_engine_{jit.core_stamp()[:24]}"
     header = {"stamp": jit.core_stamp(), "symbol": name}
-    packed = lzma.compress(
-        kept.bitcode_of(result.library, result.fndesc.llvm_func_name, name)
-    )
+    packed = lzma.compress(kept.bitcode_of(result.library, result.fndesc.llvm_func_name, name))
     FILE.write_bytes(json.dumps(header).encode() + b"\n" + packed)
     return FILE
 

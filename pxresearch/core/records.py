@@ -159,6 +159,7 @@ CONTRACT = record(
     ("session", SESSION), ("in_session", "i8"), ("opened", "i8"), ("flattening", "i8"),
     ("flatten_cause", "i8"), ("past_flatten", "i8"), ("orders", "i8"),
     ("buying", "i8"), ("selling", "i8"),  # live entry orders a side
+    ("urgent", "i8"),  # live flatten orders and protective stops, which are visited first
     # market
     ("bid", "i8"), ("ask", "i8"), ("bid_sz", "i8"), ("ask_sz", "i8"), ("quote_ts", "i8"),
     ("last", "i8"), ("last_sz", "i8"), ("last_side", "i8"), ("last_ts", "i8"), ("event_ts", "i8"),
@@ -204,7 +205,9 @@ STREAM = record(
 ENGINE = record(
     ("contracts_n", "i8"), ("frames_n", "i8"), ("now", "i8"), ("next_ts", "i8"), ("timer_ts", "i8"),
     ("events", "i8"),
-    ("dropped", "i8"), ("seq", "i8"), ("orders_made", "i8"), ("fills_made", "i8"),
+    ("dropped", "i8"), ("seq", "i8"), ("orders_made", "i8"), ("fills_made", "i8"), ("judged", "i8"),
+    ("cancels", "i8"),  # orders whose cancel is under way
+   
     ("look_closely", "i8"),  # a hook wants the account: no event is quiet
     ("live_n", "i8"), ("free_n", "i8"), ("dirty", "i8"), ("day_index", "i8"), ("day_date", "i8"),
     ("overflow", "i8"),  # a fixed table was full: the run stops rather than lose something
@@ -294,6 +297,6 @@ WIRES = record(
     ("found_seg_hi", "i8"), ("found_seg_lo", "i8"), ("found_seg_dd", "i8"),
     # the event that a hook is called for alone: the stream after the last one points here
     ("one_ts", "i8"), ("one_a", "i4"), ("one_b", "i4"), ("one_c", "i4"), ("one_d", "i4"),
-    ("log", "i8", (8,)), ("log_n", "i8", (8,)), ("log_cap", "i8", (8,)),
+    ("log", "i8", (8,)), ("log_n", "i8", (8,)), ("log_cap", "i8", (8,)), ("drain", "i8"),
     ("stream", STREAM, (MAX_STREAMS + 1,)),
 )  # fmt: skip

@@ -36,7 +36,6 @@ from pxresearch.core.jit import (
     i8_at,
     record_at,
 )
-from pxresearch.core.logs import full
 from pxresearch.core.matching import fill
 from pxresearch.core.orders import clear_orders, expire_orders, new_order, write_order
 from pxresearch.core.quiet import scan_quotes, scan_trades
@@ -71,7 +70,7 @@ LOOK = 1024  # events scanned ahead of a hook in plain Python
 @compiled
 def _halted(S, X):
     """Whether the loop must stop after the event just done."""
-    return X.failed != 0 or S.overflow != 0 or full(X)
+    return (X.failed | S.overflow | X.drain) != 0
 
 
 @compiled
@@ -137,10 +136,13 @@ def _quotes(S, X, q, limit, stream):
             S, X, X.on_quote, c, q, k, i, min(S.next_ts, limit), stream
         )
         quiet = X.found_end
+        if status != 0:
+            _fail(X, ON_QUOTE, i8_at(q.ts, quiet))
+            return
         if quiet > i:
             _take_quotes(S, X, c, q, i)
-        if status != 0 or signals != 0:
-            _answer(S, X, k, status, signals, ON_QUOTE)
+        if signals != 0:
+            _answer(S, X, k, signals)
             if _halted(S, X):
                 return
             continue
@@ -157,13 +159,16 @@ def _quotes(S, X, q, limit, stream):
 
 
 @compiled
-def _answer(S, X, k, status, signals, which):
+def _fail(X, which, ts):
+    """A hook raised on the event at ts."""
+    X.failed = 1
+    X.failed_hook = which
+    X.failed_at = ts
+
+
+@compiled
+def _answer(S, X, k, signals):
     """Act on what a hook answered inside the quiet loop."""
-    if status != 0:
-        X.failed = 1
-        X.failed_hook = which
-        X.failed_at = S.now
-        return
     decide(S, X, k, signals, S.now)
     if S.dirty > 1:
         press_flatten(S, X, k, S.now)
@@ -232,10 +237,13 @@ def _trades(S, X, q, limit, stream):
             S, X, X.on_trade, c, q, k, i, min(S.next_ts, limit), stream
         )
         quiet = X.found_end
+        if status != 0:
+            _fail(X, ON_TRADE, i8_at(q.ts, quiet))
+            return
         if quiet > i:
             _take_trades(S, X, c, q, i)
-        if status != 0 or signals != 0:
-            _answer(S, X, k, status, signals, ON_TRADE)
+        if signals != 0:
+            _answer(S, X, k, signals)
             if _halted(S, X):
                 return
             continue
@@ -396,4 +404,4 @@ def drive(engine_address, wires_address, what, k, ts, a, b, c, d):
         return HOOK_FAILED
     if S.overflow != 0:
         return OVERFLOW
-    return DRAIN if full(X) else DONE
+    return DRAIN if X.drain != 0 else DONE

@@ -376,7 +376,11 @@ def emit(S: Any, answer: Any) -> int:
     """Write what a hook returned to the engine's buffer (plain Python); returns how many ask."""
     if answer is None or answer is HOLDING:
         return 0
-    signals = (answer,) if isinstance(answer, Signal) else tuple(answer)
+    signals = (answer,) if isinstance(answer, Signal) else answer
+    if not isinstance(signals, tuple) or not all(isinstance(s, Signal) for s in signals):
+        raise TypeError(
+            f"a hook must return a signal, a tuple of signals, or nothing; got {answer!r}"
+        )
     wanted = [s for s in signals if s.kind != HOLD]
     if len(wanted) > MAX_SIGNALS:
         raise ValueError(
@@ -393,12 +397,12 @@ def _emit(S, answer):
         return lambda S, answer: 0
     if answer == SIGNAL:
         return lambda S, answer: _write(S, 0, answer)
-    if isinstance(answer, types.Optional) and answer.type == SIGNAL:
+    if isinstance(answer, types.Optional):
 
         def optional(S, answer):
             if answer is None:
                 return 0
-            return _write(S, 0, answer)
+            return emit(S, answer)
 
         return optional
     if answer == SIGNALS:
