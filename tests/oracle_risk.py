@@ -253,7 +253,10 @@ def risk_rows(engine, signal):
         return ()
     spec = state.spec
     risk = opening_quantity(engine, signal) * (distance * spec.tick_value + 2 * spec.cost)
-    risk += sum(order_risk(engine, order) for order in engine.orders if order.live)
+    for order in engine.orders:
+        closed = order.contract == signal.get("contract", 0) and order.side == signal["side"]
+        if order.live and not (order.role == STOP_LOSS and closed):  # a reversal ends these brackets
+            risk += order_risk(engine, order)
     return (("BRACKET_RISK", risk > min(rooms), risk, min(rooms)),)
 
 

@@ -403,7 +403,7 @@ def _bracket_risk(S, c, o, opening):
         left = w.qty - w.filled
         if w.role == ENTRY and w.stop_distance > 0:
             risk += left * (w.stop_distance * wc.tick_value + 2 * wc.cost)
-        elif w.role == STOP_LOSS:
+        elif w.role == STOP_LOSS and (w.contract != o.contract or w.side != o.side):
             mark = wc.mark if wc.marked != 0 else wc.lots[wc.lot_head].price
             risk += left * (max(0, (w.stop - mark) * w.side) * wc.tick_value + wc.cost)
     room = equity(S) - floor_level(S) - rules.loss_buffer
