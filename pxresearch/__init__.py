@@ -28,8 +28,8 @@ _HOME = {
     "Result": "report",
     "Signal": "core.signals",
     "Strategy": "strategy",
-    "Ticks": "ticks",
-    "backtest": "backtest",
+    "Ticks": "tickdata",
+    "backtest": "backtesting",
     "bars": "frames",
     "buy": "core.signals",
     "cancel": "core.signals",
@@ -38,13 +38,13 @@ _HOME = {
     "hold": "core.signals",
     "import_file": "importers",
     "instrument": "instruments",
-    "load": "ticks",
+    "load": "tickdata",
     "load_strategy": "strategy",
     "make_demo": "demo",
     "programme": "programmes",
     "sell": "core.signals",
     "state": "strategy",
-    "ticks": "ticks",
+    "ticks": "tickdata",
 }
 _INDICATORS = (
     "Adx", "Atr", "Bollinger", "Donchian", "Ema", "Keltner", "Macd", "OpeningRange", "Rsi", "Sma",
@@ -56,7 +56,7 @@ _HOME |= dict.fromkeys(_INDICATORS, "core.indicators")
 __all__ = sorted(_HOME)  # noqa: PLE0605
 
 if TYPE_CHECKING:
-    from pxresearch.backtest import backtest as backtest
+    from pxresearch.backtesting import backtest as backtest
     from pxresearch.brokers.session import FillModel as FillModel
     from pxresearch.brokers.session import Latency as Latency
     from pxresearch.catalog import Catalog as Catalog
@@ -86,9 +86,9 @@ if TYPE_CHECKING:
     from pxresearch.strategy import Strategy as Strategy
     from pxresearch.strategy import load_strategy as load_strategy
     from pxresearch.strategy import state as state
-    from pxresearch.ticks import Ticks as Ticks
-    from pxresearch.ticks import load as load
-    from pxresearch.ticks import ticks as ticks
+    from pxresearch.tickdata import Ticks as Ticks
+    from pxresearch.tickdata import load as load
+    from pxresearch.tickdata import ticks as ticks
 
 
 def __getattr__(name: str) -> Any:

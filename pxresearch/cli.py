@@ -154,11 +154,11 @@ def _run(request: _Request, catalog: Path, *, compiled: bool, hidden: bool) -> A
     from pxresearch.settings import find_strategy, load_settings
 
     path, name = find_strategy(request.strategy)
-    from pxresearch.backtest import backtest as run
+    from pxresearch.backtesting import backtest as run
     from pxresearch.brokers.session import Latency
     from pxresearch.programmes import programme
     from pxresearch.strategy import load_strategy
-    from pxresearch.ticks import load
+    from pxresearch.tickdata import load
 
     cls = load_strategy(f"{path}:{name}" if name else str(path))
     settings = load_settings(

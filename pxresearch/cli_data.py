@@ -162,7 +162,7 @@ def _columns(text: str | None) -> dict[str, str] | None:
 
 def _heads(store: Any, code: str, held: Sequence[dict[str, Any]], count: int) -> dict[str, Any]:
     """First rows of each kind, from the first day that has it."""
-    from pxresearch.ticks import load
+    from pxresearch.tickdata import load
 
     heads: dict[str, Any] = {}
     for row in held:

@@ -27,7 +27,7 @@ from pxresearch.core.records import (
 from pxresearch.errors import UsageError
 from pxresearch.instruments import Instrument
 from pxresearch.sessions import Session, session
-from pxresearch.ticks import Ticks
+from pxresearch.tickdata import Ticks
 from pxresearch.timeframes import parse_timeframe
 from pxresearch.validation.schema import KINDS
 
@@ -80,7 +80,7 @@ def bars(ticks: Ticks, timeframe: str, *, kind: str | None = None) -> pl.DataFra
 
     Examples
     --------
-    >>> from pxresearch.ticks import ticks
+    >>> from pxresearch.tickdata import ticks
     >>> second = 1_000_000_000
     >>> day = ticks("ESU13", trades={"ts": [0, second, 61 * second], "price": [9.0, 9.5, 9.25]})
     >>> bars(day, "1m")["close"].to_list()

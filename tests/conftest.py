@@ -9,12 +9,12 @@ import pytest
 from hypothesis import settings
 
 import pxresearch
-from pxresearch.backtest import backtest
-from pxresearch.ticks import ticks
+from pxresearch.backtesting import backtest
+from pxresearch.tickdata import ticks
 from tests import invariants
 
 # A submodule of the same name takes the place of these two public names when it is imported first.
-pxresearch.backtest, pxresearch.ticks = backtest, ticks
+pxresearch.backtesting, pxresearch.tickdata = backtest, ticks
 
 settings.register_profile("default", deadline=None, print_blob=True)
 settings.load_profile("default")

@@ -20,11 +20,11 @@ LAYERS = (
     ("core",),
     ("strategy", "strategy_errors", "hooks", "twin", "timeframes", "instruments", "sessions",
      "programmes"),
-    ("catalog", "ticks", "block", "bars", "importers", "validation", "demo", "gateway"),
+    ("catalog", "tickdata", "block", "bars", "importers", "validation", "demo", "gateway"),
     ("brokers.base",),
     ("brokers", "simulator", "journal"),
     ("promotion", "report", "frames", "summary", "metrics", "tearsheet", "export", "monitor"),
-    ("plan", "backtest", "bench", "runner", "settings"),
+    ("plan", "backtesting", "bench", "runner", "settings"),
     ("cli", "cli_common", "cli_data"),
 )
 CORE_MAY_IMPORT = {

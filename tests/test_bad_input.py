@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import pxresearch as px
-from pxresearch.backtest import backtest
+from pxresearch.backtesting import backtest
 from pxresearch.brokers.session import FillModel, Latency
 from pxresearch.errors import (
     AmbiguousInput,
@@ -21,7 +21,7 @@ from pxresearch.errors import (
     UsageError,
 )
 from pxresearch.sessions import CalendarWarning
-from pxresearch.ticks import ticks
+from pxresearch.tickdata import ticks
 from tests.desk import MINUTE, MORNING, SECOND
 
 

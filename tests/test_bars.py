@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import pxresearch as px
 from pxresearch.errors import DataError, UsageError
 from pxresearch.sessions import Session, session, to_ns
-from pxresearch.ticks import ticks as make_ticks
+from pxresearch.tickdata import ticks as make_ticks
 
 GC = "lean/future/comex"
 NAUTILUS = "databento/nautilus"

@@ -21,7 +21,7 @@ from pxresearch.brokers.replay import Replay
 from pxresearch.brokers.session import FillModel, Latency
 from pxresearch.core import records as r
 from pxresearch.sessions import to_ns
-from pxresearch.ticks import ticks
+from pxresearch.tickdata import ticks
 
 CHICAGO = ZoneInfo("America/Chicago")
 MINUTE = 60 * 10**9

@@ -15,7 +15,7 @@ from pxresearch import catalog as module
 from pxresearch.catalog import Catalog, part
 from pxresearch.errors import AmbiguousInput, CatalogError, DataError, OffGridPrice, UsageError
 from pxresearch.importers import import_file
-from pxresearch.ticks import NO_ASK, NO_BID, load, ticks
+from pxresearch.tickdata import NO_ASK, NO_BID, load, ticks
 from tests.test_importers_bad import digest
 
 NOON = 1_378_217_000_000_000_000  # 2013-09-03 14:03:20 UTC

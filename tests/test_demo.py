@@ -9,7 +9,7 @@ import polars as pl
 
 from pxresearch.catalog import Catalog
 from pxresearch.demo import DAYS, make_demo
-from pxresearch.ticks import load
+from pxresearch.tickdata import load
 from tests.test_importers_bad import digest
 
 

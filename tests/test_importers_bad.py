@@ -22,7 +22,7 @@ from pxresearch.errors import (
     UsageError,
 )
 from pxresearch.importers import import_file
-from pxresearch.ticks import load
+from pxresearch.tickdata import load
 
 HEAD = "timestamp_utc,price,size\n"
 GOOD = HEAD + "".join(f"2013-09-03 14:00:0{i},1640.{25 * (i % 4):02d},2\n" for i in range(8))

@@ -14,7 +14,7 @@ import pytest
 
 from pxresearch.errors import AmbiguousInput, DataError
 from pxresearch.importers import detect, import_file
-from pxresearch.ticks import load
+from pxresearch.tickdata import load
 
 OPEN = 1_378_159_200_000_000_000  # 2013-09-02 22:00 UTC, 17:00 Chicago
 N = 400

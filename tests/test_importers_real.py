@@ -11,7 +11,7 @@ import pytest
 
 from pxresearch.errors import DataError
 from pxresearch.importers import detect, import_file
-from pxresearch.ticks import Ticks, load
+from pxresearch.tickdata import Ticks, load
 
 pytestmark = pytest.mark.realdata
 

@@ -19,7 +19,7 @@ import pxresearch as px
 from pxresearch.brokers.replay import Replay
 from pxresearch.brokers.session import FillModel, Latency
 from pxresearch.core import records as r
-from pxresearch.ticks import ticks
+from pxresearch.tickdata import ticks
 from tests.desk import MINUTE, MORNING, SECOND
 
 N = 1_000

@@ -310,7 +310,7 @@ def test_limits_step_with_the_days(result):
 
 def test_prices_come_from_the_data_when_the_strategy_has_no_bars():
     """Without a bar log the picture reads the ticks of the run."""
-    from pxresearch.ticks import ticks
+    from pxresearch.tickdata import ticks
 
     run = random_run(1)
     ts = run.first_ts + np.arange(2_000) * MINUTE // 2

@@ -13,7 +13,7 @@ import pytest
 
 import pxresearch as px
 from pxresearch.settings import load_settings
-from pxresearch.ticks import ticks as make_ticks
+from pxresearch.tickdata import ticks as make_ticks
 
 FOLDER = Path(__file__).resolve().parents[1] / "strategies"
 NAMES = ("ema_cross", "opening_range", "quote_fade", "two_contracts")

@@ -15,7 +15,7 @@ from pxresearch.core import records as r
 from pxresearch.errors import StrategyError, UnknownName, UsageError
 from pxresearch.sessions import to_ns
 from pxresearch.strategy import fingerprint, new_record
-from pxresearch.ticks import ticks as make_ticks
+from pxresearch.tickdata import ticks as make_ticks
 
 CHICAGO = ZoneInfo("America/Chicago")
 OPEN = to_ns(datetime(2024, 7, 7, 17, tzinfo=CHICAGO))  # of ESU24 on Monday 2024-07-08

@@ -13,7 +13,7 @@ from numba.extending import register_jitable
 import pxresearch as px
 from pxresearch.errors import StrategyError
 from pxresearch.sessions import to_ns
-from pxresearch.ticks import ticks as make_ticks
+from pxresearch.tickdata import ticks as make_ticks
 
 CHICAGO = ZoneInfo("America/Chicago")
 OPEN = to_ns(datetime(2024, 7, 7, 17, tzinfo=CHICAGO))  # of ESU24 on Monday 2024-07-08

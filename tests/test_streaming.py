@@ -17,7 +17,7 @@ from pxresearch.block import canonical
 from pxresearch.brokers.replay import Replay, _set_stream
 from pxresearch.brokers.session import LOG_ROWS, EngineSession, Feed, FillModel, Latency
 from pxresearch.core import records as r
-from pxresearch.ticks import Ticks
+from pxresearch.tickdata import Ticks
 from tests import invariants
 from tests.desk import MINUTE, SECOND, chicago
 from tests.test_lookahead import Everything, as_ticks, walk

@@ -17,7 +17,7 @@ from pxresearch.brokers.replay import Replay
 from pxresearch.brokers.session import EngineSession, FillModel, Latency
 from pxresearch.core.layout import Layout
 from pxresearch.sessions import to_ns
-from pxresearch.ticks import ticks as make_ticks
+from pxresearch.tickdata import ticks as make_ticks
 
 CHICAGO = ZoneInfo("America/Chicago")
 OPEN = to_ns(datetime(2024, 7, 7, 17, tzinfo=CHICAGO))  # of the Monday session, 2024-07-08

@@ -102,9 +102,9 @@ def _median(call: Callable[[], Any], events: int, runs: int) -> dict[str, float]
 
 
 def _quote_workloads(n: int, runs: int) -> dict[str, Any]:
-    from pxresearch.backtest import backtest
+    from pxresearch.backtesting import backtest
     from pxresearch.bench import bare, data, strategies
-    from pxresearch.ticks import ticks
+    from pxresearch.tickdata import ticks
 
     arrays = data.quotes(n)
     ts, bid, ask = arrays["ts"], arrays["bid"], arrays["ask"]
@@ -148,9 +148,9 @@ def _same(name: str, result: Any, expected: tuple[int, int]) -> None:
 
 
 def _bar_workload(n: int, runs: int) -> dict[str, Any]:
-    from pxresearch.backtest import backtest
+    from pxresearch.backtesting import backtest
     from pxresearch.bench import bare, data, strategies
-    from pxresearch.ticks import ticks
+    from pxresearch.tickdata import ticks
 
     arrays = data.minute_bars(n)
     held = ticks("NQZ25", bars=arrays)
@@ -168,9 +168,9 @@ def _bar_workload(n: int, runs: int) -> dict[str, Any]:
 
 def _other_paths(n: int, runs: int) -> dict[str, Any]:
     """From Parquet; quotes and trades mixed; two contracts."""
-    from pxresearch.backtest import backtest
+    from pxresearch.backtesting import backtest
     from pxresearch.bench import data, strategies
-    from pxresearch.ticks import load, ticks
+    from pxresearch.tickdata import load, ticks
 
     rules = _account()
     arrays = data.quotes(n)

@@ -45,10 +45,10 @@ def write_many(folder: str, n: int) -> None:
 
 def stream(folder: str, n: int) -> tuple[float, float]:
     """Backtest W1 over n stored quotes: (million ticks a second, peak resident size in MiB)."""
-    from pxresearch.backtest import backtest
+    from pxresearch.backtesting import backtest
     from pxresearch.bench import _account
     from pxresearch.bench.strategies import W1
-    from pxresearch.ticks import load
+    from pxresearch.tickdata import load
 
     backtest(W1(), load("NQZ25", catalog=folder), account=_account())
     start = time.perf_counter()

@@ -19,7 +19,7 @@ from pxresearch.core import records as r
 from pxresearch.errors import DataError
 from pxresearch.programmes import Programme
 from pxresearch.strategy import Strategy
-from pxresearch.ticks import Ticks
+from pxresearch.tickdata import Ticks
 
 _NOTHING = np.zeros(1, dtype=np.int64)
 
@@ -30,7 +30,7 @@ class Replay:
     Parameters
     ----------
     strategy, ticks, programme, fills
-        See `pxresearch.backtest`.
+        See `pxresearch.backtesting`.
     close
         Close what is open at the end of the data, at its exit side.
     """

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from pxresearch.programmes import Programme
     from pxresearch.tearsheet import Sheet
-    from pxresearch.ticks import Ticks
+    from pxresearch.tickdata import Ticks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

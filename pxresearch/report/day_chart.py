@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from pxresearch.instruments import Contract
     from pxresearch.report import Run
-    from pxresearch.ticks import Ticks
+    from pxresearch.tickdata import Ticks
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart.
 WIN, LOSS, LONG, SHORT, AMBER = "#0072B2", "#D55E00", "#009E73", "#AA3377", "#E69F00"

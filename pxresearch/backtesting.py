@@ -14,7 +14,7 @@ from pxresearch.brokers.session import FillModel, Latency
 from pxresearch.errors import UsageError
 from pxresearch.programmes import Programme, programme
 from pxresearch.strategy import Strategy
-from pxresearch.ticks import Ticks
+from pxresearch.tickdata import Ticks
 
 if TYPE_CHECKING:
     from pxresearch.report import Result
