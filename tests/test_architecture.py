@@ -18,7 +18,7 @@ FILES = sorted(p for p in ROOT.rglob("*.py") if "_strategies" not in p.parts)
 LAYERS = (
     ("errors",),
     ("core",),
-    ("strategy", "strategy_errors", "hooks", "twin", "timeframes", "instruments", "sessions",
+    ("strategy", "strategy_errors", "hooks", "twin", "twin_rows", "timeframes", "instruments", "sessions",
      "programmes"),
     ("catalog", "tickdata", "block", "bars", "importers", "validation", "demo", "gateway"),
     ("brokers.base",),
@@ -40,7 +40,7 @@ CLOCK = {
     ("time", "monotonic_ns"), ("time", "perf_counter"), ("time", "perf_counter_ns"),
 }  # fmt: skip
 MAY_READ_CLOCK = {"cli": CLOCK, "runner": CLOCK, "bench": CLOCK}
-MAY_READ_CLOCK["backtest"] = {("time", "perf_counter"), ("time", "perf_counter_ns")}
+MAY_READ_CLOCK["backtesting"] = {("time", "perf_counter"), ("time", "perf_counter_ns")}
 
 
 def name_of(path: Path) -> str:
