@@ -299,7 +299,8 @@ def _rest_limit(S, X, slot, ts, on_trade):
             excess = c.last_sz - o.ahead
             o.ahead = max(0, -excess)
             if excess > 0:
-                _fill_resting(S, X, slot, left if S.fill.partial == 0 else min(left, excess), ts)
+                wanted = left if S.fill.partial == 0 else min(left, excess)
+                _fill_resting(S, X, slot, _offered(S, side, wanted), ts)
             return
     needed = 0 if S.fill.limit_fill == TOUCH else 1
     if beyond >= needed:
