@@ -8,13 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-import pxresearch
-from pxresearch.backtesting import backtest
-from pxresearch.tickdata import ticks
 from tests import invariants
-
-# A submodule of the same name takes the place of these two public names when it is imported first.
-pxresearch.backtesting, pxresearch.tickdata = backtest, ticks
 
 settings.register_profile("default", deadline=None, print_blob=True)
 settings.load_profile("default")
