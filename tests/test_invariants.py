@@ -60,10 +60,9 @@ def too_early(logs):
 
 
 def beyond_the_limit(logs):
-    orders, fills = logs["orders"], logs["fills"]
-    limits = orders[(orders["kind"] == r.LIMIT) & (orders["filled"] > 0)]["id"]
-    row = first(fills, order=limits[0])
-    fills["price"][row] += 3 * fills["side"][row]
+    orders, fill = logs["orders"], logs["fills"][0]
+    at = first(orders, id=fill["order"])
+    orders["kind"][at], orders["limit"][at] = r.LIMIT, fill["price"] - fill["side"]
 
 
 def refused_reduction(logs):
