@@ -45,7 +45,7 @@ class Account:
         tenths = self.rules.max_tenths
         for least, cap in self.rules.tiers:
             if self.balance >= least:
-                tenths = cap
+                tenths = min(cap, self.rules.max_tenths or cap)
         return tenths
 
     # ------------------------------------------------------------ marks

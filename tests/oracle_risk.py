@@ -104,7 +104,10 @@ def stop_distance(state, signal):
 
 
 def worst_position(engine, contract, signal=None):
-    """The larger of |p + buys| and |p - sells| over entries, the new one included."""
+    """The larger of |p + buys| and |p - sells| over entries, the new one included.
+
+    With a protective or flatten order at work also buys and sells alone: the position may be gone.
+    """
     position = engine.states[contract].position
     work = {1: 0, -1: 0}
     for order in engine.orders:
@@ -112,7 +115,9 @@ def worst_position(engine, contract, signal=None):
             work[order.side] += order.left
     if signal is not None and signal.get("contract", 0) == contract:
         work[signal["side"]] += signal["qty"]
-    return max(abs(position + work[1]), abs(position - work[-1]))
+    leaving = any(o.live and o.contract == contract and o.role != ENTRY for o in engine.orders)
+    alone = max(work.values()) if leaving else 0
+    return max(abs(position + work[1]), abs(position - work[-1]), alone)
 
 
 def worst_with(engine, signal):

@@ -312,6 +312,8 @@ def choose_tier(S):
     for i in range(rules.tiers):
         if S.balance >= rules.tier_from[i]:
             S.cap_tenths = rules.tier_tenths[i]
+    if rules.tiers > 0 and rules.max_tenths > 0:
+        S.cap_tenths = min(S.cap_tenths, rules.max_tenths)
 
 
 @compiled

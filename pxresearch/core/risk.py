@@ -341,7 +341,10 @@ def _flow(S, o, ts):
 
 @compiled
 def worst_position(S, k, extra):
-    """Largest position a contract can reach with its working orders and one more order, contracts."""
+    """Largest position a contract can reach with its working orders and one more, contracts.
+
+    While protective or flatten orders work, the position can be gone before the others fill.
+    """
     c = S.contract[k]
     buys = 0
     sells = 0
@@ -358,7 +361,10 @@ def worst_position(S, k, extra):
             buys += extra.qty
         else:
             sells += extra.qty
-    return max(abs(c.position + buys), abs(c.position - sells))
+    worst = max(abs(c.position + buys), abs(c.position - sells))
+    if c.orders > c.buying + c.selling:
+        worst = max(worst, max(buys, sells))
+    return worst
 
 
 @compiled
