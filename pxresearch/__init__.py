@@ -53,10 +53,11 @@ _INDICATORS = (
 )  # fmt: skip
 _HOME |= dict.fromkeys(_INDICATORS, "core.indicators")
 
-__all__ = sorted(_HOME)  # noqa: PLE0605
+# The names are listed once, in _HOME.
+__all__ = sorted(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]
 
 if TYPE_CHECKING:
-    from pxresearch.backtesting import backtest as backtest
+    from pxresearch.backtesting import backtest as backtest  # noqa: I001  indicators fill lines
     from pxresearch.brokers.session import FillModel as FillModel
     from pxresearch.brokers.session import Latency as Latency
     from pxresearch.catalog import Catalog as Catalog

@@ -84,7 +84,8 @@ def backtest(
     chosen = [ticks] if isinstance(ticks, Ticks) else list(ticks)
     if isinstance(strategy, type) or not isinstance(strategy, Strategy):
         raise UsageError(
-            f"backtest needs an instance of a strategy, such as EmaCross(fast=10); received {strategy!r}"
+            f"backtest needs an instance of a strategy, such as EmaCross(fast=10); "
+            f"received {strategy!r}"
         )
     if finish not in ("close", "open"):
         raise UsageError(f"finish must be 'close' or 'open', received {finish!r}")

@@ -117,7 +117,7 @@ def _gather(chunks: Sequence[Chunk], columns: Sequence[str]) -> pl.DataFrame:
 
 
 def _array(frame: pl.DataFrame, name: str, empty: int | None = None) -> Any:
-    """Contiguous array of one column, without a copy where the column is whole; only for reading."""
+    """Contiguous array of one column, not copied where the column is whole; only for reading."""
     series = frame[name].to_physical()
     if empty is not None and series.null_count():
         series = series.fill_null(empty)

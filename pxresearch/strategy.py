@@ -94,8 +94,9 @@ class Strategy:
     """Base of every strategy.
 
     Hooks, each optional, each given the event and, if it takes them, `position`, `orders` and
-    `account` in this order: `on_bar`, `on_quote`, `on_trade`, `on_fill`, `on_session`. A hook returns
-    a signal (`px.buy`, `px.sell`, `px.flatten`, `px.cancel`, `px.hold`), a tuple of signals, or nothing.
+    `account` in this order: `on_bar`, `on_quote`, `on_trade`, `on_fill`, `on_session`. A hook
+    returns a signal (`px.buy`, `px.sell`, `px.flatten`, `px.cancel`, `px.hold`), a tuple of
+    signals, or nothing.
 
     `bars` names the timeframes of `on_bar`: "30s", "1m", "4h", "1d" (session), "500t" (ticks),
     "1000v" (volume), "8r" (range in ticks), or a tuple of up to four.
@@ -158,7 +159,8 @@ def _declared_parameters(cls: type) -> dict[str, type]:
             continue
         if kind not in (int, float, bool):
             raise StrategyError(
-                f"{cls.__name__}.{name}: a parameter must be annotated int, float or bool, not {kind!r}"
+                f"{cls.__name__}.{name}: a parameter must be annotated int, float or bool, "
+                f"not {kind!r}"
             )
         if not hasattr(cls, name):
             raise StrategyError(
@@ -184,7 +186,8 @@ def _typed(cls: type, name: str, kind: type, value: Any) -> Any:
         fits = not isinstance(value, bool) and int(value) == value
     if not fits or (kind is float and not math.isfinite(value)):
         raise StrategyError(
-            f"{cls.__name__}.{name} must be {kind.__name__}, received {value!r} ({type(value).__name__})"
+            f"{cls.__name__}.{name} must be {kind.__name__}, "
+            f"received {value!r} ({type(value).__name__})"
         )
     return kind(value)
 
@@ -205,8 +208,8 @@ def _check_hooks(cls: type) -> None:
         taken = tuple(names[2:])
         if len(names) < 2 or taken != EXTRAS[: len(taken)]:
             raise StrategyError(
-                f"{cls.__name__}.{name}({', '.join(names)}): a hook takes self, its event, and then "
-                f"{', '.join(EXTRAS)} in this order, as many as it needs"
+                f"{cls.__name__}.{name}({', '.join(names)}): a hook takes self, its event, "
+                f"and then {', '.join(EXTRAS)} in this order, as many as it needs"
             )
     frames = (cls.bars,) if isinstance(cls.bars, str) else tuple(cls.bars)
     if hasattr(cls, "on_bar") and not frames:
@@ -241,7 +244,7 @@ def takes_account(strategy: Strategy, hook: str) -> bool:
 
 
 def fingerprint(strategy: Strategy) -> str:
-    """SHA-256 over the class's source and its parameter values: the identity that promotion needs."""
+    """SHA-256 over a class's source and its parameter values: the identity that promotion needs."""
     try:
         source = inspect.getsource(type(strategy))
     except (OSError, TypeError):
@@ -303,7 +306,8 @@ def load_strategy(spec: str | Path) -> type[Strategy]:
     path = Path(path_text + ".py" if wanted else path_text)
     if not path.is_file():
         raise StrategyError(f"no strategy file {path}; give a path such as strategies/ema_cross.py")
-    name = f"pxresearch_strategy_{path.stem}_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]}"
+    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()
+    name = f"pxresearch_strategy_{path.stem}_{digest[:8]}"
     module_spec = importlib.util.spec_from_file_location(name, path)
     if module_spec is None or module_spec.loader is None:
         raise StrategyError(f"{path} is not a Python file")
@@ -313,7 +317,7 @@ def load_strategy(spec: str | Path) -> type[Strategy]:
         module_spec.loader.exec_module(module)
     except StrategyError:
         raise
-    except Exception as error:  # noqa: BLE001  a user's file can raise anything
+    except Exception as error:  # a user's file can raise anything
         raise StrategyError(
             f"{path} cannot be imported: {type(error).__name__}: {error}"
         ) from error

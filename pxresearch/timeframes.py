@@ -42,6 +42,6 @@ def parse_timeframe(text: str) -> tuple[int, int]:
         if count == 1:
             return SESSION_BARS, 1
     raise UsageError(
-        f"timeframe {text!r} is not known; allowed: seconds '30s', minutes '1m', hours '4h', the session "
-        "'1d', events '500t', volume '1000v', range in ticks '8r'"
+        f"timeframe {text!r} is not known; allowed: seconds '30s', minutes '1m', hours '4h', "
+        "the session '1d', events '500t', volume '1000v', range in ticks '8r'"
     )

@@ -30,7 +30,7 @@ _FAILED = -1
 
 
 def _self_object(strategy: Strategy) -> Any:
-    """An object with exactly the declared names and the hooks: anything else is an error, as compiled."""
+    """An object with exactly the declared names and the hooks; others are an error, as compiled."""
     names = (*strategy._parameters, *strategy._states)
     methods = {h: getattr(type(strategy), h) for h in HOOKS if hasattr(type(strategy), h)}
     twin = type(type(strategy).__name__, (), {"__slots__": names, **methods})()
@@ -143,10 +143,10 @@ class Twin:
             num, den, tick = self._ticks[k]
             c = self._contracts[k]
             _kind, _period, start, end, o, h, low, close, volume, n = c["done_bar"].item()
-            prices = [p * num / (2 * den) for p in (o, h, low, close)]
+            o, h, low, close = (p * num / (2 * den) for p in (o, h, low, close))
             opened = int(c["session"]["open"])
             day = int(self._engine["day_date"])
-            bar = ev.Bar(k, f, start, end, *prices, volume, n, day, opened, tick)
+            bar = ev.Bar(k, f, start, end, o, h, low, close, volume, n, day, opened, tick)
             return method(bar, *self._extras(count, k, seen))
 
         return call

@@ -1,8 +1,8 @@
 """Rows of quotes and trades for uncompiled hooks, quick enough to call a plain method on each.
 
 A stretch of events becomes columns, worked out at once by NumPy: only those that the hook names.
-The hook gets one object over and over, with these attributes set for each event; any other attribute (a
-debugger asks for all) is looked up in its column when it is read.
+The hook gets one object over and over, with these attributes set for each event; any other
+attribute (a debugger asks for all) is looked up in its column when it is read.
 
 I/O: none
 """
@@ -30,7 +30,7 @@ class Columns:
         self._stream, self._first, self.n = stream, first, end - first
         self._num, self._den, self.tick = ticks
         self.contract = k
-        self._made: dict[str, list[Any]] = {}
+        self._made: dict[str, Any] = {}
         self.clock: Any = None
 
     def column(self, name: str) -> list[Any]:
@@ -145,10 +145,12 @@ def row_loop(value: Any, method: Callable[..., Any]) -> tuple[Any, Callable[...,
 
     assigned = ", ".join(f"row.{f}" for f in fields)
     columns = ", ".join(f"data.column({f!r})" for f in fields[1:])
+    names = f"{assigned}," if len(fields) > 1 else assigned
+    rows = f"zip(clock, {columns})" if columns else "clock"
     source = f"""
 def loop(row, data, method, *more):
     data.clock = clock = iter(data.column({fields[0]!r}))
-    for {assigned}{"," if len(fields) > 1 else ""} in {f"zip(clock, {columns})" if columns else "clock"}:
+    for {names} in {rows}:
         answer = method(row, *more)
         if answer is not HOLDING and answer is not None:
             return data.n - clock.__length_hint__(), answer

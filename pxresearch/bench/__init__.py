@@ -1,7 +1,8 @@
 """`pxresearch bench`: the speed of this machine, as ratios to a bare loop in the same run.
 
-Every engine figure goes through `px.backtest`, with account, costs, both loss limits and the flatten
-deadline judged on every event. Runs of an engine and its bare loop alternate; medians are shown.
+Every engine figure goes through `px.backtest`, with account, costs, both loss limits and the
+flatten deadline judged on every event. Runs of an engine and its bare loop alternate; medians are
+shown.
 
 I/O: reads the clock, starts processes of its own, writes a temporary catalogue.
 """
@@ -143,7 +144,8 @@ def _same(name: str, result: Any, expected: tuple[int, int]) -> None:
     gross = round(result.metrics.gross_pnl_usd * 1e6)
     if len(result.fills) != fills or gross != ticks * 5_000_000:
         raise AssertionError(
-            f"{name}: engine {len(result.fills)} fills, {gross} micros; bare loop {fills}, {ticks * 5_000_000}"
+            f"{name}: engine {len(result.fills)} fills, {gross} micros; "
+            f"bare loop {fills}, {ticks * 5_000_000}"
         )
 
 
@@ -263,7 +265,8 @@ def format_bench(report: dict[str, Any]) -> str:
     for name in ("w1", "w2", "w3", "on_bar", "resting_16", "replace_each_tick"):
         row = report[name]
         lines.append(
-            f"{name:<20}{row['mticks_per_s']:>8.1f} M/s{row['bare_mticks_per_s']:>8.1f} M/s{row['ratio']:>8.2f}"
+            f"{name:<20}{row['mticks_per_s']:>8.1f} M/s"
+            f"{row['bare_mticks_per_s']:>8.1f} M/s{row['ratio']:>8.2f}"
         )
     lines.append("")
     lines += [
@@ -276,7 +279,8 @@ def format_bench(report: dict[str, Any]) -> str:
         "",
     ]
     lines += [
-        f"{int(n):>13,} ticks streamed {row['mticks_per_s']:>8.1f} M/s, peak {row['peak_rss_mib']:,.0f} MiB"
+        f"{int(n):>13,} ticks streamed {row['mticks_per_s']:>8.1f} M/s, "
+        f"peak {row['peak_rss_mib']:,.0f} MiB"
         for n, row in report["linear"].items()
     ]
     return "\n".join(lines)

@@ -66,7 +66,9 @@ def w1(bid: Any, ask: Any, firsts: Any, fast: int, slow: int) -> Any:
 
 
 @njit(cache=True)
-def w2(ts: Any, bid: Any, ask: Any, firsts: Any, fast: int, slow: int, delay: int) -> Any:
+def w2(  # noqa: C901  a loop written out on purpose: what the engine is measured against
+    ts: Any, bid: Any, ask: Any, firsts: Any, fast: int, slow: int, delay: int
+) -> Any:
     """W2: (fills, profit in ticks): bracket of 20 and 40 ticks, entry after a delay in ns."""
     a, b = 2.0 / (fast + 1), 2.0 / (slow + 1)
     f = s = 0.0

@@ -41,7 +41,7 @@ def trading_day_of(day: dt.date) -> bool:
 def session_times(
     n: int, days: Sequence[dt.date], rng: np.random.Generator
 ) -> np.ndarray[Any, Any]:
-    """Ascending event times, int64 ns, shape (n,): from 17:00:05 to 15:04 Chicago of each session."""
+    """Ascending event times, int64 ns, shape (n,): 17:00:05 to 15:04 Chicago of each session."""
     parts = []
     for k, day in enumerate(days):
         eve = dt.datetime.combine(day - dt.timedelta(days=1), dt.time(17, 0, 5), CHICAGO)

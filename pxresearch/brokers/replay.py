@@ -98,8 +98,8 @@ def _set_stream(stream: Any, kind: int, k: int, data: Any) -> None:
         stream["a"], stream["b"] = _address(data.bid, np.int32), _address(data.ask, np.int32)
         sized = data.bid_sz is not None and data.ask_sz is not None
         stream["size_mask"] = -1 if sized else 0
-        stream["c"] = _address(data.bid_sz, np.int32) if sized else _NOTHING.ctypes.data
-        stream["d"] = _address(data.ask_sz, np.int32) if sized else _NOTHING.ctypes.data
+        for name, sizes in (("c", data.bid_sz), ("d", data.ask_sz)):
+            stream[name] = _address(sizes, np.int32) if sized else _NOTHING.ctypes.data
     elif kind == r.TRADES:
         stream["a"], stream["b"] = _address(data.px, np.int32), _address(data.size, np.int32)
         stream["c"] = _address(data.side, np.int8)
@@ -110,8 +110,8 @@ def _set_stream(stream: Any, kind: int, k: int, data: Any) -> None:
         stream["open_ts"] = _address(data.ts_open, np.int64)
 
 
-def _address(array: np.ndarray[Any, Any], dtype: type) -> int:
-    """Address of an array that is what the engine expects; anything else would be read as garbage."""
+def _address(array: Any, dtype: type) -> int:
+    """Address of an array of the kind the engine expects; any other would be read as garbage."""
     if array.dtype != dtype or not array.flags.c_contiguous:
         raise DataError(f"internal: expected contiguous {np.dtype(dtype)}, got {array.dtype}")
     return array.ctypes.data

@@ -71,7 +71,8 @@ class FillModel:
         _one_of("mark", self.mark, ("exit", "last"))
         if not isinstance(self.slippage_ticks, int) or self.slippage_ticks < 0:
             raise UsageError(
-                f"slippage_ticks must be a whole number of 0 or more, received {self.slippage_ticks!r}"
+                "slippage_ticks must be a whole number of 0 or more, "
+                f"received {self.slippage_ticks!r}"
             )
 
 
@@ -207,7 +208,6 @@ class EngineSession:
         self.wires["engine"] = self.engine.ctypes.data
         self.wires["strategy"] = self.record.ctypes.data
         one = self.wires["stream"][0, r.MAX_STREAMS]
-        base = self.wires.ctypes.data
         for name, source in (
             ("ts", "one_ts"),
             ("a", "one_a"),
@@ -215,7 +215,7 @@ class EngineSession:
             ("c", "one_c"),
             ("d", "one_d"),
         ):
-            one[name] = base + r.WIRES.fields[source][1]
+            one[name] = self.wires[source].ctypes.data
         one["size_mask"] = -1
 
     def _wire_hooks(self, compiled: bool) -> None:
@@ -289,7 +289,8 @@ class EngineSession:
             rules["tier_from"][i], rules["tier_tenths"][i] = least, tenths
         if (p.max_orders_per_minute or 0) > r.MAX_RATE:
             raise UsageError(
-                f"max_orders_per_minute can be at most {r.MAX_RATE}, received {p.max_orders_per_minute}"
+                f"max_orders_per_minute can be at most {r.MAX_RATE}, "
+                f"received {p.max_orders_per_minute}"
             )
 
     def _set_fills(self, fills: FillModel) -> None:
@@ -311,7 +312,8 @@ class EngineSession:
         if code == r.OVERFLOW:
             raise PxError(
                 f"the engine ran out of room: more than {r.MAX_LOTS} open lots in a contract, "
-                f"{r.MAX_ORDERS} orders or {r.MAX_NOTICES} fills under way; nothing was lost silently"
+                f"{r.MAX_ORDERS} orders or {r.MAX_NOTICES} fills under way; "
+                "nothing was lost silently"
             )
 
     def _fresh_buffer(self, k: int, name: str) -> None:
@@ -363,8 +365,8 @@ class EngineSession:
         size = self.engine.nbytes
         if len(state) != size + self.record.nbytes:
             raise UsageError(
-                f"the snapshot has {len(state)} bytes, this session needs {size + self.record.nbytes}; "
-                "it is of another strategy or version"
+                f"the snapshot has {len(state)} bytes, this session needs "
+                f"{size + self.record.nbytes}; it is of another strategy or version"
             )
         self.engine[:] = np.frombuffer(state[:size], r.ENGINE)
         self.record[:] = np.frombuffer(state[size:], self.record.dtype)
@@ -380,13 +382,15 @@ def _check_feeds(feeds: Sequence[Feed], fills: FillModel) -> None:
         raise UsageError(f"each contract once, received {', '.join(codes)}")
     for feed in feeds:
         if "bars" in feed.kinds and len(feed.kinds) > 1:
+            others = ", ".join(k for k in feed.kinds if k != "bars")
             raise UsageError(
-                f"{feed.contract.code} has bars beside {', '.join(k for k in feed.kinds if k != 'bars')}; "
+                f"{feed.contract.code} has bars beside {others}; "
                 "choose: ticks.only('bars') or ticks.only('quotes', 'trades')"
             )
         if fills.limit_fill == "queue" and "quotes" not in feed.kinds:
             raise UsageError(
-                f"limit_fill='queue' needs quotes with sizes; {feed.contract.code} has {', '.join(feed.kinds)}"
+                "limit_fill='queue' needs quotes with sizes; "
+                f"{feed.contract.code} has {', '.join(feed.kinds)}"
             )
         if fills.partial_fills and feed.kinds == ("bars",):
             raise UsageError(

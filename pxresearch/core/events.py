@@ -102,7 +102,7 @@ class Account(NamedTuple):
 
     balance: float  # USD
     day_pnl: float  # USD, costs and open positions included
-    positions: tuple[int, int, int, int, int, int, int, int]  # by contract, as last notified
+    positions: tuple[int, ...]  # by contract, all eight, as last notified
     locked: bool  # nothing that adds exposure passes today
 
 

@@ -13,7 +13,7 @@ import functools
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numba
 import numpy as np
@@ -95,7 +95,8 @@ def core_stamp() -> str:
 
 def cache_folder() -> str:
     """Folder in which numba keeps compiled code for this package."""
-    return CACHE_PROBE._cache.cache_path
+    probe = cast(Any, CACHE_PROBE)
+    return probe._cache.cache_path
 
 
 class Entry:
@@ -118,6 +119,7 @@ class Entry:
             cache_file._source_stamp = core_stamp()
 
     def __call__(self, *args: Any) -> Any:
+        """Call the compiled function."""
         if self._call is None:
             self._call = self._ready()
         return self._call(*args)
@@ -138,7 +140,12 @@ def entry(signature: str, prebuilt: bool = False) -> Callable[[Callable[..., Any
     return lambda function: Entry(function, signature, prebuilt)
 
 
-@intrinsic
+def emitted(function: Callable[..., Any]) -> Any:
+    """LLVM code by hand; a call from compiled code leaves out the typing context."""
+    return intrinsic(function)
+
+
+@emitted
 def record_at(typingctx: Any, address: Any, record_type: Any) -> Any:
     """View the record of the given type at an address; nothing owns it, nothing is counted."""
     target = record_type.instance_type if isinstance(record_type, types.TypeRef) else None
@@ -151,7 +158,7 @@ def record_at(typingctx: Any, address: Any, record_type: Any) -> Any:
     return target(types.int64, record_type), codegen
 
 
-@intrinsic
+@emitted
 def address_of(typingctx: Any, rec: Any) -> Any:
     """Address of a record."""
 
@@ -162,7 +169,7 @@ def address_of(typingctx: Any, rec: Any) -> Any:
 
 
 def _loader(bits: int) -> Any:
-    @intrinsic
+    @emitted
     def load(typingctx: Any, address: Any, index: Any) -> Any:
         def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             integer = ir.IntType(bits)
@@ -180,7 +187,7 @@ i4_at = _loader(32)
 i1_at = _loader(8)
 
 
-@intrinsic
+@emitted
 def call_hook(
     typingctx: Any, function: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any
 ) -> Any:

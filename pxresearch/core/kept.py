@@ -28,12 +28,17 @@ class Code:
             raise RuntimeError(f"the code does not hold {symbol}")
 
 
+def _context() -> Any:
+    from numba.core.registry import cpu_target
+
+    return cpu_target.target_context
+
+
 def key(*parts: object) -> str:
     """Hash over everything that decides what the code is, and over this machine and this numba."""
     import numba
-    from numba.core.registry import cpu_target
 
-    codegen = cpu_target.target_context.codegen()
+    codegen = _context().codegen()
     whole = (*parts, numba.__version__, codegen.magic_tuple(), llvm.llvm_version_info)
     return hashlib.sha256(repr(whole).encode()).hexdigest()[:24]
 
@@ -61,10 +66,9 @@ def ready(symbol: str, bitcode: bytes, machine: bytes | None = None) -> tuple[Co
     RuntimeError
         The LLVM code is of a newer LLVM than this one.
     """
-    from numba.core.registry import cpu_target
-
-    cpu_target.target_context.refresh()
-    codegen = cpu_target.target_context.codegen()
+    context = _context()
+    context.refresh()
+    codegen = context.codegen()
     module = llvm.parse_bitcode(bitcode)
     module.triple = codegen._tm.triple
     module.data_layout = codegen._data_layout

@@ -23,8 +23,8 @@ from numba.core.lowering import Lower
 from numba.core.typed_passes import (
     IRLegalization,
     NativeLowering,
-    NopythonTypeInference,
     NoPythonBackend,
+    NopythonTypeInference,
     PreLowerStripPhis,
 )
 from numba.core.untyped_passes import FixupArgs, IRProcessing, ReconstructSSA, TranslateByteCode
@@ -33,7 +33,7 @@ _NUMBERS = itertools.count()
 
 
 class _NoEnvironment:
-    """A code generator that leaves a part's environment alone: a part is never called from Python."""
+    """A code generator that leaves a part's environment alone: Python never calls a part."""
 
     def __init__(self, codegen: Any) -> None:
         self._codegen = codegen
@@ -135,7 +135,7 @@ class PartCompiler(_LibraryCompiler):
 
 
 class InlinePartCompiler(PartCompiler):
-    """Compiles a user's hook: inlined wherever it is called, so that its state stays in registers."""
+    """Compiles a user's hook: inlined wherever it is called, so its state stays in registers."""
 
     def __init__(self, *args: Any) -> None:
         args[5].forceinline = True
@@ -179,7 +179,7 @@ class _LoopLowering(NativeLowering):
 
 
 class LoopCompiler(PartCompiler):
-    """Compiles a loop whose record arguments do not overlap, each of them used for its own fields."""
+    """Compiles a loop whose record arguments do not overlap, each used for its own fields."""
 
     def define_pipelines(self) -> list[Any]:
         """One pipeline of passes."""

@@ -3,8 +3,9 @@
 Typing and lowering the engine takes numba ten to twenty seconds, and gives the same code on every
 machine. So the result lies beside this file, and a first run only has to turn it into machine code
 (about a second), which is then kept in numba's cache folder. The file is stamped with a hash over
-the core's source; with any other source it is ignored and numba compiles as usual. After a change of
-the core, `python -m pxresearch.core.prebuilt` writes it anew, and a test tells when that was forgotten.
+the core's source; with any other source it is ignored and numba compiles as usual. After a change
+of the core, `python -m pxresearch.core.prebuilt` writes it anew, and a test tells when that was
+forgotten.
 
 I/O: reads engine.bc; reads and writes one file in numba's cache folder.
 """

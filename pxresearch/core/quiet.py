@@ -16,7 +16,7 @@ FAR = 2**62
 
 @compiled
 def scan_quotes(X, c, q, i, e, stop_ts):
-    """Find how far from i, and at most to e, quotes are quiet; leave what they do in `X.found_*`."""
+    """Find how far from i, at most to e, quotes are quiet; leave what they do in `X.found_*`."""
     bid_lo, bid_hi, ask_lo, ask_hi = c.bid_lo, c.bid_hi, c.ask_lo, c.ask_hi
     ts_a, bid_a, ask_a = q.ts, q.a, q.b
     up = c.position >= 0

@@ -29,7 +29,7 @@ NO_ASK = np.iinfo(np.int32).max  # a missing ask: higher than any price
 LOWEST, HIGHEST = -(2**40), 2**40  # outside any price in ticks; also "no price"
 MICROS = 1_000_000  # micro-dollars a dollar
 
-# ---------------------------------------------------------------- enums (plain ints: numba reads them)
+# ------------------------------------------------------------------ enums (ints: numba reads them)
 BUY, SELL = 1, -1
 
 QUOTES, TRADES, BARS = 0, 1, 2  # stream kinds
@@ -207,7 +207,6 @@ ENGINE = record(
     ("events", "i8"),
     ("dropped", "i8"), ("seq", "i8"), ("orders_made", "i8"), ("fills_made", "i8"), ("judged", "i8"),
     ("cancels", "i8"),  # orders whose cancel is under way
-   
     ("look_closely", "i8"),  # a hook wants the account: no event is quiet
     ("live_n", "i8"), ("free_n", "i8"), ("dirty", "i8"), ("day_index", "i8"), ("day_date", "i8"),
     ("overflow", "i8"),  # a fixed table was full: the run stops rather than lose something

@@ -2,7 +2,7 @@
 
 Inside the levels that `engine.rebound` worked out, an event is *quiet*: it costs a few comparisons
 and the extremes of the open position and the running bar (core/quiet.py). The strategy's hook is
-called for a whole quiet stretch at once; it comes back with the first event that it wants to act on.
+called for a whole quiet stretch at once; it comes back with the first event it wants to act on.
 All other events take the complete path. The result is the same as if all did.
 
 I/O: none
@@ -377,8 +377,9 @@ def drive(engine_address, wires_address, what, k, ts, a, b, c, d):
     """The one entry to the compiled engine.
 
     what
-        BEGIN, GO (on with the streams in the wires), FINISH (a: close positions), or one live event:
-        a quote (bid, ask, sizes), a trade (price, size, side), or CLOCK: let timers fire up to ts.
+        BEGIN, GO (on with the streams in the wires), FINISH (a: close positions), or one live
+        event: a quote (bid, ask, sizes), a trade (price, size, side), or CLOCK: let timers fire up
+        to ts.
 
     Returns
     -------

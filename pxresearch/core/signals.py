@@ -11,11 +11,10 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from numba.core.errors import TypingError
 from numba import types
 from numba.core import cgutils
+from numba.core.errors import TypingError
 from numba.extending import (
-    intrinsic,
     lower_cast,
     make_attribute_wrapper,
     models,
@@ -24,7 +23,7 @@ from numba.extending import (
     typeof_impl,
 )
 
-from pxresearch.core.jit import compiled
+from pxresearch.core.jit import compiled, emitted
 from pxresearch.core.records import (
     BUY,
     CANCEL,
@@ -125,7 +124,8 @@ def buy(
     trail_ticks
         Makes a trailing stop order that many ticks from the best price since it arrived.
     stop_ticks, target_ticks
-        Bracket: distance in ticks of the protective stop and of the target from the fill price; 0: none.
+        Bracket: distance in ticks of the protective stop and of the target from the fill price;
+        0: none.
     stop_price, target_price
         Bracket by price instead.
     trailing
@@ -138,7 +138,8 @@ def buy(
     Returns
     -------
     Signal
-        Judged by the risk manager, which refuses what is malformed (BAD_QUANTITY, BAD_PRICE, OFF_GRID).
+        Judged by the risk manager, which refuses what is malformed (BAD_QUANTITY, BAD_PRICE,
+        OFF_GRID).
     """
     return _order(
         BUY, qty, limit, stop, trail_ticks, stop_ticks, target_ticks, stop_price, target_price,
@@ -236,7 +237,7 @@ def _typeof_signal(value: Signal, context: Any) -> SignalType:
     return SIGNAL
 
 
-@intrinsic
+@emitted
 def _make(
     typingctx: Any, kind: Any, side: Any, qty: Any, order: Any, contract: Any, tag: Any,
     trail: Any, stop_ticks: Any, target_ticks: Any, trailing_stop: Any, limit: Any, stop: Any,
@@ -428,5 +429,6 @@ def _emit(S, answer):
 
         return several
     raise TypingError(
-        f"a hook must return a signal, a tuple of at most {MAX_SIGNALS} signals, or nothing; got {answer}"
+        f"a hook must return a signal, a tuple of at most {MAX_SIGNALS} signals, or nothing; "
+        f"got {answer}"
     )
