@@ -1,7 +1,7 @@
 """The calendar inside the engine: which day it is, and where each contract is in its session.
 
-The instants come in beforehand as rows (`records.DAY`, `records.SESSION`, costs a day); nothing here
-knows a clock, a zone or a holiday.
+The instants come in beforehand as rows (`records.DAY`, `records.SESSION`, costs a day); nothing
+here knows a clock, a zone or a holiday.
 
 I/O: none
 """
