@@ -29,7 +29,7 @@ NO_ASK = np.iinfo(np.int32).max  # a missing ask: higher than any price
 LOWEST, HIGHEST = -(2**40), 2**40  # outside any price in ticks; also "no price"
 MICROS = 1_000_000  # micro-dollars a dollar
 
-# ------------------------------------------------------------------ enums (ints: numba reads them)
+# ---------------------------------------------------------------- enums (ints: numba reads them)
 BUY, SELL = 1, -1
 
 QUOTES, TRADES, BARS = 0, 1, 2  # stream kinds
@@ -51,6 +51,7 @@ STATUS_NAMES = (
 
 THROUGH, TOUCH, QUEUE = 0, 1, 2  # when a resting limit fills
 LIMIT_FILLS = ("through", "touch", "queue")
+UNKNOWN_QUEUE = -1  # our limit is behind the best price: nobody knows yet what stands ahead
 
 TIME_BARS, TICK_BARS, VOLUME_BARS, RANGE_BARS, SESSION_BARS = 0, 1, 2, 3, 4
 

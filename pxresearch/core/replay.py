@@ -11,19 +11,11 @@ I/O: none
 from __future__ import annotations
 
 from pxresearch.core.account import equity, set_mark
+from pxresearch.core.bounds import rebound
+from pxresearch.core.brackets import fill
 from pxresearch.core.calendar import load_day
-from pxresearch.core.engine import (
-    advance,
-    bar_event,
-    choose_tier,
-    decide,
-    press_flatten,
-    quote_event,
-    rebound,
-    sample,
-    trade_event,
-    write_day,
-)
+from pxresearch.core.calls import decide
+from pxresearch.core.engine import bar_event, quote_event, trade_event
 from pxresearch.core.jit import (
     ENGINE_T,
     WIRES_T,
@@ -36,7 +28,6 @@ from pxresearch.core.jit import (
     i8_at,
     record_at,
 )
-from pxresearch.core.matching import fill
 from pxresearch.core.orders import clear_orders, expire_orders, new_order, write_order
 from pxresearch.core.quiet import scan_quotes, scan_trades
 from pxresearch.core.records import (
@@ -63,6 +54,8 @@ from pxresearch.core.records import (
     TRADES,
     WORKING,
 )
+from pxresearch.core.risk import press_flatten
+from pxresearch.core.timers import advance, choose_tier, sample, write_day
 
 LOOK = 1024  # events scanned ahead of a hook in plain Python
 

@@ -1,8 +1,8 @@
 """The risk manager: `watch` judges the account on every event, `check` judges every signal.
 
 It is the same in replay, paper and live. It fails closed: without a price, with a stale quote or
-in a state that is not plainly open, nothing that adds exposure passes. Reductions and cancels always
-pass. Each verdict is a reason code with the number that led to it and the limit that it met.
+in a state that is not plainly open, nothing that adds exposure passes. Reductions and cancels
+always pass. Each verdict is a reason code with the number that led to it and the limit that it met.
 docs/engine.md sections 6 and 7 are the specification.
 
 I/O: none
@@ -10,9 +10,19 @@ I/O: none
 
 from __future__ import annotations
 
-import math
-
 from pxresearch.core.account import equity
+from pxresearch.core.exposure import (
+    bracket_risk_row,
+    cap_rows,
+    slot_row,
+    worst_position,
+)
+from pxresearch.core.forms import (
+    expected_entry,
+    fill_form,
+    opening_quantity,
+    stop_distance_of,
+)
 from pxresearch.core.jit import NEWS_T, compiled, record_at
 from pxresearch.core.logs import log_refusal, log_risk
 from pxresearch.core.matching import taker_price
@@ -21,10 +31,7 @@ from pxresearch.core.records import (
     ACCOUNT_OVER,
     AFTER_CUTOFF,
     APPROVED,
-    BAD_PRICE,
-    BAD_QUANTITY,
     BRACKET_MISSING,
-    BRACKET_RISK,
     BY_STRATEGY,
     COLLAR,
     DAILY_LOSS,
@@ -35,24 +42,18 @@ from pxresearch.core.records import (
     FLATTENING,
     HALTED,
     HIGHEST,
-    LIMIT,
     LOSS_PAUSE,
     LOSS_STREAK,
     LOWEST,
     MARKET,
-    MAX_CONTRACTS,
     MAX_LOSS,
-    MAX_ORDERS,
     MAX_RATE,
     NEVER,
     NEWS,
     NEWS_WINDOW,
     NO_PRICE,
     NOT_PERMITTED,
-    OFF_GRID,
     ORDER_SIZE,
-    POSITION_CAP,
-    PRODUCT_CAP,
     PROFIT_LOCK,
     PROFIT_LOCKED,
     RATE,
@@ -61,9 +62,6 @@ from pxresearch.core.records import (
     STALE_QUOTE,
     STOP,
     STOP_LIMIT,
-    STOP_LOSS,
-    TOO_MANY_ORDERS,
-    TRAILING,
     WRONG_SIDE,
 )
 
@@ -148,108 +146,7 @@ def watch_losses(S, X, ts):
         S.pause_until = ts + rules.loss_pause_ns if rules.loss_pause_ns > 0 else S.day_end
 
 
-@compiled
-def floor_level(S):
-    """Highest equity at which a limit acts, or a value never reached."""
-    if S.over != 0:
-        return -(2**62)
-    low = -(2**62)
-    if S.rules.has_max_loss != 0:
-        low = S.level
-    if S.rules.has_daily_loss != 0 and S.locked == 0:
-        low = max(low, S.day_start - S.rules.daily_loss)
-    return low
-
-
-@compiled
-def ceiling_level(S):
-    """Lowest equity at which the profit lock acts, or a value never reached."""
-    if S.over != 0 or S.rules.has_profit_lock == 0 or S.profit_locked != 0:
-        return 2**62
-    return S.day_start + S.rules.profit_lock
-
-
 # ------------------------------------------------------------------ check: every signal
-@compiled
-def to_ticks(c, price):
-    """Ticks of a float price, or HIGHEST when it is not a whole number of ticks."""
-    exact = price * c.tick_den / c.tick_num
-    ticks = math.floor(exact + 0.5)
-    if abs(exact - ticks) > 1e-6 * max(1.0, abs(exact) * 1e-6):
-        return HIGHEST
-    return int(ticks)
-
-
-@compiled
-def _price(c, value, needed):
-    """(reason, ticks) of one price of a signal; NaN means that it was not given."""
-    if math.isnan(value):
-        return (BAD_PRICE, LOWEST) if needed else (APPROVED, LOWEST)
-    if math.isinf(value) or abs(value) > 1e12:
-        return BAD_PRICE, LOWEST
-    ticks = to_ticks(c, value)
-    if ticks == HIGHEST:
-        return OFF_GRID, LOWEST
-    return APPROVED, ticks
-
-
-@compiled
-def _form(S, s, o):
-    """Rows 2 to 4: turn a signal into order fields in ticks; returns the first fault."""
-    if s.qty < 1 or s.qty > 1_000_000:
-        return BAD_QUANTITY
-    c = S.contract[s.contract]
-    if (
-        s.trail < 0
-        or s.stop_ticks < 0
-        or s.target_ticks < 0
-        or (s.order == TRAILING and s.trail < 1)
-    ):
-        return BAD_PRICE
-    if s.trailing_stop != 0 and s.stop_ticks == 0:
-        return BAD_PRICE
-    bad = APPROVED
-    reason, o.limit = _price(c, s.limit, s.order in (LIMIT, STOP_LIMIT))
-    bad = _first(bad, reason)
-    reason, o.stop = _price(c, s.stop, s.order in (STOP, STOP_LIMIT))
-    bad = _first(bad, reason)
-    reason, o.stop_loss = _price(c, s.stop_loss, False)
-    bad = _first(bad, reason)
-    reason, o.take_profit = _price(c, s.take_profit, False)
-    bad = _first(bad, reason)
-    o.contract = s.contract
-    o.side = s.side
-    o.qty = s.qty
-    o.kind = s.order
-    o.trail = s.trail
-    o.tag = s.tag
-    o.stop_ticks = s.stop_ticks
-    o.target_ticks = s.target_ticks
-    o.trailing_stop = s.trailing_stop
-    gives = s.stop_ticks > 0 or s.target_ticks > 0
-    o.bracket = gives or o.stop_loss != LOWEST or o.take_profit != LOWEST
-    return bad
-
-
-@compiled
-def _first(before, now):
-    """The reason with the lower row, APPROVED being none."""
-    if before == APPROVED or (now != APPROVED and now < before):
-        return now
-    return before
-
-
-@compiled
-def opening_quantity(S, o):
-    """What an order adds to the exposure, beyond the position it reduces."""
-    c = S.contract[o.contract]
-    room = max(0, -o.side * c.position)
-    if room > 0:
-        for i in range(S.live_n):
-            w = S.order[S.live[i]]
-            if w.contract == o.contract and w.side == o.side and w.role in (ENTRY, EXIT):
-                room -= w.qty - w.filled
-    return o.qty - min(o.qty, max(0, room))
 
 
 @compiled
@@ -340,129 +237,29 @@ def _flow(S, o, ts):
 
 
 @compiled
-def worst_position(S, k, extra):
-    """Largest position a contract can reach with its working orders and one more, contracts.
-
-    While protective or flatten orders work, the position can be gone before the others fill.
-    """
-    c = S.contract[k]
-    buys = 0
-    sells = 0
-    if c.orders > 0:
-        for i in range(S.live_n):
-            o = S.order[S.live[i]]
-            if o.contract == k and o.role == ENTRY:
-                if o.side > 0:
-                    buys += o.qty - o.filled
-                else:
-                    sells += o.qty - o.filled
-    if extra.contract == k:
-        if extra.side > 0:
-            buys += extra.qty
-        else:
-            sells += extra.qty
-    worst = max(abs(c.position + buys), abs(c.position - sells))
-    if c.orders > c.buying + c.selling:
-        worst = max(worst, max(buys, sells))
-    return worst
-
-
-@compiled
-def _caps(S, c, o):
-    """Rows 24 and 25: product cap in contracts, position cap in tenths of mini-equivalents."""
-    product = 0
-    tenths = 0
-    for k in range(S.contracts_n):
-        worst = worst_position(S, k, o)
-        tenths += worst * S.contract[k].size_tenths
-        if S.contract[k].product == c.product:
-            product += worst
-    if c.cap > 0 and product > c.cap:
-        return PRODUCT_CAP, product, c.cap
-    if S.cap_tenths > 0 and tenths > S.cap_tenths:
-        return POSITION_CAP, tenths, S.cap_tenths
-    return APPROVED, 0, 0
-
-
-@compiled
-def _stop_distance(o, entry):
-    """Ticks from the expected entry to the bracket's stop; 0 without one."""
-    if o.stop_ticks > 0:
-        return o.stop_ticks
-    if o.stop_loss != LOWEST and abs(entry) < HIGHEST:
-        return max(0, (entry - o.stop_loss) * o.side)
-    return 0
-
-
-@compiled
-def _bracket_risk(S, c, o, opening):
-    """Row 26: worst case of all brackets against what is left of the loss limits."""
-    rules = S.rules
-    if rules.bracket_risk == 0 or (rules.has_daily_loss == 0 and rules.has_max_loss == 0):
-        return APPROVED, 0, 0
-    if o.stop_distance == 0:
-        return APPROVED, 0, 0
-    risk = opening * (o.stop_distance * c.tick_value + 2 * c.cost)
-    for i in range(S.live_n):
-        w = S.order[S.live[i]]
-        wc = S.contract[w.contract]
-        left = w.qty - w.filled
-        if w.role == ENTRY and w.stop_distance > 0:
-            risk += left * (w.stop_distance * wc.tick_value + 2 * wc.cost)
-        elif w.role == STOP_LOSS and (w.contract != o.contract or w.side != o.side):
-            mark = wc.mark if wc.marked != 0 else wc.lots[wc.lot_head].price
-            risk += left * (max(0, (w.stop - mark) * w.side) * wc.tick_value + wc.cost)
-    room = equity(S) - floor_level(S) - rules.loss_buffer
-    if risk > room:
-        return BRACKET_RISK, risk, room
-    return APPROVED, 0, 0
-
-
-@compiled
-def _slots(S, o):
-    """Row 27: slots left, with two kept for each bracket and one for each contract's flatten."""
-    kept = MAX_CONTRACTS + (3 if o.bracket != 0 else 1)
-    for i in range(S.live_n):
-        w = S.order[S.live[i]]
-        if w.role == ENTRY and w.bracket != 0:
-            kept += 2
-    if kept > S.free_n:
-        return TOO_MANY_ORDERS, MAX_ORDERS - S.free_n, MAX_ORDERS - MAX_CONTRACTS
-    return APPROVED, 0, 0
-
-
-@compiled
-def expected_entry(o, reference):
-    """Price at which an order is expected to fill, ticks."""
-    if o.kind == LIMIT or o.kind == STOP_LIMIT:
-        return o.limit
-    return o.stop if o.kind == STOP else reference
-
-
-@compiled
 def verdict(S, X, s, o, ts):
     """Judge a signal: (reason, value, limit); fills the draft order `o`."""
-    reason = _form(S, s, o)
+    reason = fill_form(S, s, o)
     if reason != APPROVED:
         return reason, s.qty, 0
     c = S.contract[o.contract]
     opening = opening_quantity(S, o)
     reference = taker_price(c, o.side, False)
     entry = expected_entry(o, reference)
-    o.stop_distance = _stop_distance(o, entry)
+    o.stop_distance = stop_distance_of(o, entry)
     if opening == 0:
-        return _slots(S, o)
+        return slot_row(S, o)
     reason, value, limit = _state(S, X, c, o, ts)
     if reason == APPROVED:
         reason, value, limit = _market(S, c, o, ts, entry, reference)
         if reason == APPROVED:
             reason, value, limit = _flow(S, o, ts)
         if reason == APPROVED:
-            reason, value, limit = _caps(S, c, o)
+            reason, value, limit = cap_rows(S, c, o)
         if reason == APPROVED:
-            reason, value, limit = _bracket_risk(S, c, o, opening)
+            reason, value, limit = bracket_risk_row(S, c, o, opening)
         if reason == APPROVED:
-            reason, value, limit = _slots(S, o)
+            reason, value, limit = slot_row(S, o)
     return reason, value, limit
 
 
