@@ -260,7 +260,7 @@ def risk_rows(engine, signal):
     risk = opening_quantity(engine, signal) * (distance * spec.tick_value + 2 * spec.cost)
     for order in engine.orders:
         closed = order.contract == signal.get("contract", 0) and order.side == signal["side"]
-        if order.live and not (order.role == STOP_LOSS and closed):  # a reversal ends these brackets
+        if order.live and not (order.role == STOP_LOSS and closed):  # a reversal ends these
             risk += order_risk(engine, order)
     return (("BRACKET_RISK", risk > min(rooms), risk, min(rooms)),)
 
