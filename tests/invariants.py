@@ -225,10 +225,7 @@ class Book:
         ]
         names = ["id", "decided", "ended", "status", "side", "qty", "role"]
         own = self.orders[self.orders["parent"] == 0]
-        self.mine = [
-            own[own["contract"] == k][names].tolist()
-            for k in range(len(self.fills))
-        ]
+        self.mine = [own[own["contract"] == k][names].tolist() for k in range(len(self.fills))]
         self._sweep = [(-(2**63), 0, []) for _ in self.fills]
         self.stamps = [f["ts"].tolist() for f in self.fills]
         self.rows = [f[["order", "qty", "position"]].tolist() for f in self.fills]
