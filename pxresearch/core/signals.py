@@ -22,6 +22,7 @@ from numba.extending import (
     register_model,
     typeof_impl,
 )
+from numba.typed.typedobjectutils import _nonoptional
 
 from pxresearch.core.jit import compiled, emitted
 from pxresearch.core.records import (
@@ -403,7 +404,7 @@ def _emit(S, answer):
         def optional(S, answer):
             if answer is None:
                 return 0
-            return emit(S, answer)
+            return emit(S, _nonoptional(answer))
 
         return optional
     if answer == SIGNALS:
