@@ -21,9 +21,6 @@ SECOND = 1_000_000_000
 ACCOUNT = px.programme("own", start_balance=50_000)
 BOTH = pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "plain"])
 THRESHOLDS = [1.0, 2.0]
-WITHIN_STRETCH = pytest.mark.xfail(
-    reason="the time told is that of the quiet stretch", strict=False
-)
 
 
 def walk(n: int = 3_000, seed: int = 1, start: int = OPEN) -> px.Ticks:
@@ -195,11 +192,6 @@ class Uncompilable:
                 return px.buy(1), px.sell(1)
             return px.buy(1), px.sell(1), px.buy(2)  # here
 
-    class TupleOrNothing(px.Strategy):
-        def on_trade(self, trade):
-            if trade.price > 1.0:
-                return px.buy(1), px.sell(1)  # here
-
     class Prints(px.Strategy):
         def on_trade(self, trade):
             open("file")  # noqa: SIM115  here
@@ -213,7 +205,6 @@ NUMBA_CAUSES = {
     "ReturnsNumber": "a hook must return a signal, a tuple of at most 8 signals, or nothing; got",
     "ReturnsBoth": "the returns do not fit together: each must be a signal or",
     "TwoLengths": r"all tuples of one length \(at most 4; fill up with px.hold\(\)\)",
-    "TupleOrNothing": "now a tuple of 2 signals, now nothing: write `return px.hold",
     "Prints": r"open \(of type builtin_function_or_method\) cannot be used in compiled code",
 }
 
@@ -295,8 +286,8 @@ class RaisesOnQuote(px.Strategy):
     ("cls", "when"),
     [
         (RaisesOnBar, "22:03:00"),
-        pytest.param(RaisesOnTrade, "22:01:10", marks=WITHIN_STRETCH),
-        pytest.param(RaisesOnQuote, "22:01:10", marks=WITHIN_STRETCH),
+        pytest.param(RaisesOnTrade, "22:01:10"),
+        pytest.param(RaisesOnQuote, "22:01:10"),
     ],
 )
 def test_an_exception_in_a_hook_names_hook_and_time(cls: type, when: str, compiled: bool) -> None:
