@@ -5,7 +5,7 @@ functions is compiled over and over: the engine took 94 s that way. Here a `part
 the entry links all parts that it reaches, and optimises and emits them once.
 
 The two compiler classes are numba's documented extension point (`pipeline_class`); the library
-classes rely on a few methods of `JITCodeLibrary`, which tests/test_jit.py watches.
+classes rely on a few methods of `JITCodeLibrary`, which tests/test_prebuilt.py watches.
 
 I/O: none
 """
