@@ -81,15 +81,11 @@ def backtest(
     DataError
         The data cannot be used.
     """
-    chosen = [ticks] if isinstance(ticks, Ticks) else list(ticks)
-    if isinstance(strategy, type) or not isinstance(strategy, Strategy):
-        raise UsageError(
-            f"backtest needs an instance of a strategy, such as EmaCross(fast=10); "
-            f"received {strategy!r}"
-        )
+    _check_strategy(strategy)
+    chosen = _sources(ticks)
     if finish not in ("close", "open"):
         raise UsageError(f"finish must be 'close' or 'open', received {finish!r}")
-    rules = account if isinstance(account, Programme) else programme(account)
+    rules = account if isinstance(account, Programme) else _programme(account)
     delays = latency if isinstance(latency, Latency) else Latency(entry=latency)
     fills = FillModel(
         limit_fill=limit_fill,
@@ -112,6 +108,47 @@ def backtest(
     session = replay.run(progress)
     elapsed = time.perf_counter() - started
     return _result(strategy, chosen, rules, fills, session, elapsed, compiled)
+
+
+def _check_strategy(strategy: Any) -> None:
+    if isinstance(strategy, Strategy):
+        return
+    received = _short(strategy)
+    if isinstance(strategy, type):
+        received = f"the class {strategy.__name__}; write {strategy.__name__}(...)"
+    raise UsageError(
+        f"backtest needs an instance of a strategy, such as EmaCross(fast=10), first; received "
+        f"{received}"
+    )
+
+
+def _sources(ticks: Any) -> list[Ticks]:
+    """The sources as a list."""
+    if isinstance(ticks, Ticks):
+        return [ticks]
+    given = ticks if isinstance(ticks, Sequence) and not isinstance(ticks, str) else (ticks,)
+    wrong = [_short(item) for item in given if not isinstance(item, Ticks)]
+    if given and not wrong:
+        return list(given)
+    received = wrong[0] if wrong else "an empty list"
+    raise UsageError(
+        "backtest needs data from px.load('ESU13', ...) or px.ticks('ESU13', quotes=...), or a "
+        f"list of those, as ticks; received {received}"
+    )
+
+
+def _programme(account: Any) -> Programme:
+    if isinstance(account, str):
+        return programme(account)
+    raise UsageError(
+        "account takes the name of a programme, such as 'combine-50k', or what "
+        f"px.programme('own', start_balance=50_000) returns; received {_short(account)}"
+    )
+
+
+def _short(value: Any) -> str:
+    """What was received, by type: a frame or a strategy in full would bury the message."""
+    return "None" if value is None else f"a {type(value).__name__}"
 
 
 def _result(

@@ -18,15 +18,14 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from pxresearch.errors import AmbiguousInput, DataError
+from pxresearch.errors import DataError
 from pxresearch.instruments import Contract
+from pxresearch.validation.given import column, refuse_impossible, table
 from pxresearch.validation.schema import (
-    PRICES,
     SCHEMAS,
     refuse_backward,
     session_date,
     time_column,
-    to_ticks,
 )
 
 NO_BID = -(2**31)
@@ -193,8 +192,8 @@ def bar_spec(length_ns: int) -> str:
 
 def canonical(named: Contract, kind: str, given: Mapping[str, Any] | pl.DataFrame) -> pl.DataFrame:
     """Columns of :data:`SCHEMAS` and `session`, checked and sorted; see :func:`ticks`."""
-    table = given if isinstance(given, pl.DataFrame) else pl.DataFrame(dict(given))
-    frame = table.rename(_NAMES, strict=False)
+    what = f"{kind} of {named.code}"
+    frame = _renamed(table(given, kind, what), what)
     if kind == "bars" and "ts" in frame.columns and "ts_close" not in frame.columns:
         frame = frame.rename({"ts": "ts_close"})
     schema = SCHEMAS[kind]
@@ -208,33 +207,22 @@ def canonical(named: Contract, kind: str, given: Mapping[str, Any] | pl.DataFram
             series = pl.repeat(_DEFAULTS[name], len(frame), eager=True, dtype=dtype)
         else:
             raise DataError(
-                f"{kind} of {named.code}: column {name!r} is missing; received "
-                f"{', '.join(frame.columns)}"
+                f"{what}: column {name!r} is missing; received {', '.join(frame.columns)}"
             )
-        columns.append(_column(series, name, dtype, kind, named))
+        columns.append(column(series, name, dtype, kind, what, named.instrument))
     result = pl.DataFrame(columns)
-    refuse_backward(result[time_column(kind)].to_physical().to_numpy(), f"{kind} of {named.code}")
+    refuse_backward(result[time_column(kind)].to_physical().to_numpy(), what)
+    refuse_impossible(result, kind, what, named.instrument)
     order = [time_column(kind), *(["seq"] if "seq" in schema else [])]
     return result.sort(order, maintain_order=True).with_columns(
         session_date(pl.col(time_column(kind)))
     )
 
 
-def _column(
-    series: pl.Series, name: str, dtype: pl.DataType, kind: str, named: Contract
-) -> pl.Series:
-    if name in PRICES[kind]:
-        whole = series.dtype.is_integer()
-        series = to_ticks(series.cast(pl.Int32) if whole else series, named.instrument)
-    elif isinstance(series.dtype, pl.Datetime) and series.dtype.time_zone is None:
-        raise AmbiguousInput(
-            f"column {name!r} has no time zone; use .dt.replace_time_zone('UTC') or the zone that "
-            "wrote it"
-        )
-    elif isinstance(series.dtype, pl.Datetime):
-        series = series.dt.convert_time_zone("UTC")
-    if series.null_count() and name not in ("bid_px", "ask_px", "bid_sz", "ask_sz", "ts_event",
-                                            "n_trades"):  # fmt: skip
-        row = series.is_null().arg_true()[0]
-        raise DataError(f"{kind} of {named.code}: {name} is missing in row {row}")
-    return series.cast(dtype).alias(name)
+def _renamed(frame: pl.DataFrame, what: str) -> pl.DataFrame:
+    seen: dict[str, str] = {}
+    for name in frame.columns:
+        other = seen.setdefault(_NAMES.get(name) or name, name)
+        if other != name:
+            raise DataError(f"{what}: columns {other!r} and {name!r} mean the same; keep one")
+    return frame.rename(_NAMES, strict=False)

@@ -99,8 +99,11 @@ class Programme:
     scaling
         ``(least balance in micro-dollars, tenths)``, ascending, by the balance at the previous
         session's end; "above 2000" is stored as 2000.000001. See :meth:`size_tenths`.
-    restrictions, news_windows
-        Product limits by day; opening bans by instant. The user supplies the news calendar.
+    restrictions
+        Product limits, dated lists of the firm beside the user's own: see :meth:`product_caps`. A
+        run holds the smallest cap of all its days throughout.
+    news_windows
+        Opening bans by instant. The user supplies the calendar.
     require_bracket
         Every opening order must carry a stop.
     check_bracket_risk
@@ -112,7 +115,9 @@ class Programme:
     loss_pause_after, loss_pause_s
         Losing trades in a row before a pause, and its length; None: the rest of the day.
     loss_buffer_micros
-        Kept free above the loss limits: the day stops this much before them.
+        Kept free above the loss limits by the check of bracket risk: no bracket is approved whose
+        worst case reaches into it (docs/engine.md section 7). It tightens that check alone: the day
+        still ends at the limits themselves, and orders without a stop do not feel it.
     flatten_margin_s, no_open_margin_s
         Seconds before the deadline at which to flatten, and from which not to open (15:07 and
         15:05 Chicago on a full day).
@@ -164,11 +169,27 @@ class Programme:
         limits = [limit for limit in (*tiers, self.max_size_tenths) if limit is not None]
         return min(limits, default=None)
 
-    def product_caps(self, day: date) -> dict[str, int]:
-        """Most contracts of each restricted product on a trading day; 0 means not tradable."""
+    def product_caps(self, day: date, until: date | None = None) -> dict[str, int]:
+        """Most contracts of each restricted product; 0 means not tradable.
+
+        The firm's lists replace one another, each from its day on; a day before the first of them
+        gets the newest, because that is the account the strategy will trade. The user's own caps
+        hold on every day, and the smaller holds.
+
+        Parameters
+        ----------
+        day
+            A trading day.
+        until
+            The last one of a span: the smallest cap of all its days.
+        """
+        lists = sorted({rule.valid_from for rule in self.restrictions} - {_ALWAYS})
+        began = [start for start in lists if start <= day]
+        held = {_ALWAYS, *(began or lists)[-1:]}
+        held |= {start for start in lists if until is not None and day < start <= until}
         caps: dict[str, int] = {}
         for rule in self.restrictions:
-            if rule.valid_from <= day:
+            if rule.valid_from in held:
                 caps[rule.root] = min(rule.max_contracts, caps.get(rule.root, rule.max_contracts))
         return caps
 
@@ -209,8 +230,8 @@ def programme(name: str, *, on: date | None = None, **changes: Any) -> Programme
         ``combine-50k``, ``-100k``, ``-150k``; ``express-50k`` and so on; or ``own``, which has only
         the limits given and needs ``start_balance``.
     on
-        A day; the rules that held on it. Default: the newest, also for older data, because that
-        is the account the strategy will trade.
+        A day; the rules that held on it, product limits too. Default: the newest, also for older
+        data, because that is the account the strategy will trade.
     **changes
         Other values. In USD (int, str, Decimal or float, exact to a micro-dollar): start_balance,
         max_loss, max_loss_lock, daily_loss_limit, daily_profit_lock, profit_target, loss_buffer.
@@ -310,7 +331,7 @@ def _base(name: str, on: date | None) -> dict[str, Any]:
         "consistency": Decimal(row["consistency"]) if "consistency" in row else None,
         "max_size_tenths": row["max_minis"] * 10,
         "scaling": tuple(_tier(*tier) for tier in row.get("scaling", ())),
-        "restrictions": _restrictions(name.rpartition("-")[2]),
+        "restrictions": _restrictions(name.rpartition("-")[2], on),
         "source": row["source"],
         "valid_from": date.fromisoformat(row["valid_from"]),
     }
@@ -322,7 +343,7 @@ def _tier(word: str, balance: str | None, minis: int) -> tuple[int, int]:
     return least, minis * 10
 
 
-def _restrictions(size: str) -> tuple[Restriction, ...]:
+def _restrictions(size: str, on: date | None) -> tuple[Restriction, ...]:
     return tuple(
         Restriction(
             root,
@@ -331,6 +352,7 @@ def _restrictions(size: str) -> tuple[Restriction, ...]:
             page["source"],
         )
         for page in _table()["restrictions"]
+        if on is None or date.fromisoformat(page["valid_from"]) <= on
         for root, caps in page["max_contracts"].items()
     )
 

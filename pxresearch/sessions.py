@@ -6,7 +6,8 @@ Words and units
 - A *trading day* runs from 17:00 Chicago to the next 17:00 on which a day begins; Monday begins on
   Friday evening, because nothing else owns the weekend. A Topstep holiday Monday is its own day.
 - The *deadline* is the instant at which a position must be gone: the earliest of 15:10 Chicago, the
-  product's own close and the day's early cut-off.
+  product's own close and the day's early cut-off; one that falls in the product's pause cannot be
+  kept there and moves to the beginning of the pause.
 - Wall times become instants through the zone rules of their own date; no offset is stored.
 
 Facts live in ``tables/hours.csv`` (regular hours, dated), ``tables/holiday_closes.csv`` (closed
@@ -76,7 +77,8 @@ class CalendarWarning(UserWarning):
 class Session:
     """One product's trading on one day, in ns UTC; ``open == close`` when it does not trade.
 
-    ``deadline`` is the instant by which a position must be closed; never after ``close``.
+    ``deadline`` is the instant by which a position must be closed; never after ``close`` and never
+    in the pause.
     """
 
     date: date
@@ -352,7 +354,10 @@ class _Calendar:
         close = hours.close if word == "-" else min(hours.close, _minutes(word))
         # A pause that an early close cuts off is no pause.
         pause = (hours.pause_from, hours.pause_to) if hours.pause_to < close else (close, close)
-        times = (hours.open, close, *pause, min(flat_by, close))
+        deadline = min(flat_by, close)
+        if pause[0] < deadline <= pause[1]:
+            deadline = pause[0]  # nothing can be closed in a pause
+        times = (hours.open, close, *pause, deadline)
         return Session(day, *(_instant(day, minutes) for minutes in times))
 
 

@@ -326,8 +326,11 @@ def ticks(
 
     Raises
     ------
+    UsageError
+        Something other than columns was passed.
     DataError
-        A column is missing, a price is not a number, or time runs backward.
+        A column is missing, of another type or length, time runs backward, a size or side cannot
+        be, or bars contradict themselves or overlap; the text names the row.
     OffGridPrice
         A price is not a whole number of ticks.
 

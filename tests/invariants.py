@@ -329,7 +329,7 @@ def check_caps(book, o, moments):
         )
         for j in range(len(book.instruments))
     ]
-    caps = book.programme.product_caps(book.session._first_day())
+    caps = book.programme.product_caps(*book.session._span())
     root = book.instruments[k].root
     if root in caps:
         same = [w for w, item in zip(worst, book.instruments, strict=True) if item.root == root]

@@ -34,9 +34,7 @@ PRODUCTS = {  # code, its column of the holiday table, minutes of the day: open,
     "ZCZ26": ("grains", -5 * 60, 13 * 60 + 20, 13 * 60 + 20),
     "HEZ26": ("livestock", 8 * 60 + 30, 13 * 60 + 5, 13 * 60 + 5),
 }
-# The day of mourning: flat by 08:15, which lies in the pause of the grains (07:45 - 08:30), so
-# nothing can be closed at the deadline.
-NO_WAY_OUT = {("ZCZ26", date(2025, 1, 9))}
+GRAINS_PAUSE = (7 * 60 + 45, 8 * 60 + 30)
 FIRST, LAST = date(2023, 1, 3), date(2026, 12, 31)
 FLATTEN_S, CUTOFF_S = 180, 300
 
@@ -96,7 +94,9 @@ def hours(code, day, holidays):
             return None
         closes = closes if word == "-" else min(closes, clock(word))
         flat_by = min(flat_by, clock(row["topstep_sim_flat_by_ct"]))
-    if flat_by <= opens or (code, day) in NO_WAY_OUT:
+    if group == "grains" and GRAINS_PAUSE[0] < flat_by <= GRAINS_PAUSE[1]:
+        flat_by = GRAINS_PAUSE[0]  # the day of mourning: nothing can be closed in the pause
+    if flat_by <= opens:
         return None
     return wall(day, opens), wall(day, closes), wall(day, min(flat_by, closes))
 
@@ -114,7 +114,7 @@ def data(code):
     ])  # fmt: skip
     stamps = np.concatenate([
         midnight(day) + (wall(day, 720) - midnight(day) - 720 * MINUTE) + minutes * MINUTE
-        for day in weekdays() if (code, day) not in NO_WAY_OUT
+        for day in weekdays()
     ])  # fmt: skip
     stamps = np.unique(stamps) + 30 * 10**9
     n = len(stamps)
@@ -178,6 +178,18 @@ def test_the_days_are_the_days(holidays):
             assert f"{day:%Y%m%d}" not in dates or not closed, day
         else:
             assert f"{day:%Y%m%d}" in dates, day
+
+
+def test_a_deadline_in_the_pause_is_kept_before_it():
+    """9 January 2025, flat by 08:15: corn, held since the evening, is sold before 07:45."""
+    logs = replay("ZCZ26").run().logs()
+    day = date(2025, 1, 9)
+    fills = logs["fills"]
+    mine = fills[(fills["ts"] > wall(day, -5 * 60)) & (fills["ts"] < wall(day, 16 * 60))]
+    assert mine["role"][0] == r.ENTRY
+    assert mine["position"][-1] == 0
+    last = int(mine["ts"][-1])
+    assert wall(day, 7 * 60 + 45) - FLATTEN_S * 10**9 <= last < wall(day, 7 * 60 + 45)
 
 
 def test_several_products_each_by_its_own_clock(holidays):

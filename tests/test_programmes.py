@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -15,15 +15,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import pxresearch as px
 from pxresearch.errors import UnknownName, UsageError
 from pxresearch.programmes import (
     NewsWindow,
     Programme,
+    Restriction,
     cpi_window,
     micros,
     programme,
     programmes,
 )
+from pxresearch.sessions import trading_day
+from tests.desk import MORNING, SECOND, Desk
 
 USD = 1_000_000
 RULES_FROM = date(2026, 10, 8)
@@ -95,9 +99,12 @@ def test_scaling_tiers(size: str, tiers: tuple[int, ...]):
     assert floor == -(2**63)
 
 
-def test_product_caps_hold_from_their_day():
-    """The restrictions of 8 October 2026 by size; nothing before; SI, HG, PL not tradable."""
-    assert programme("combine-50k").product_caps(date(2026, 10, 7)) == {}
+def test_product_caps_of_the_newest_rules_hold_for_older_data():
+    """The restrictions of 8 October 2026 by size, also before; SI, HG, PL not tradable."""
+    rules = programme("combine-50k")
+    assert rules.product_caps(date(2013, 9, 3)) == rules.product_caps(RULES_FROM) != {}
+    assert programme("combine-50k", on=RULES_FROM).product_caps(date(2013, 9, 3))["SI"] == 0
+    assert programme("combine-50k", on=date(2026, 10, 7)).product_caps(RULES_FROM) == {}
     for column, size in enumerate(NUMBERS):
         for kind in ("combine", "express"):
             caps = programme(f"{kind}-{size}").product_caps(RULES_FROM)
@@ -113,12 +120,61 @@ def test_product_caps_hold_from_their_day():
 def test_the_users_caps_only_tighten():
     """The smaller of the user's and the firm's holds; None drops them all."""
     caps = programme("combine-50k", product_caps={"es": 2, "CL": 9, "GC": 1}).product_caps
-    assert caps(date(2013, 9, 3)) == {"ES": 2, "CL": 9, "GC": 1}
-    assert [caps(RULES_FROM)[root] for root in ("ES", "CL", "GC", "SI")] == [2, 3, 1, 0]
+    for day in (date(2013, 9, 3), RULES_FROM):
+        assert [caps(day)[root] for root in ("ES", "CL", "GC", "SI")] == [2, 3, 1, 0]
     assert programme("combine-50k", product_caps=None).product_caps(RULES_FROM) == {}
     assert programme("own", start_balance=1, product_caps={"ES": 2}).product_caps(RULES_FROM) == {
         "ES": 2
     }
+
+
+def test_lists_of_product_caps_replace_one_another():
+    """Each list holds from its day; before the first, the newest; a span takes the smallest."""
+    early, late = date(2026, 3, 2), date(2026, 6, 1)
+    rules = dataclasses.replace(
+        programme("own", start_balance=1, product_caps={"NQ": 7}),
+        restrictions=(
+            Restriction("NQ", 7, date(1970, 1, 1), "the user"),
+            Restriction("ES", 2, early, "x"),
+            Restriction("CL", 1, early, "x"),
+            Restriction("ES", 5, late, "y"),
+        ),
+    )
+    before, caps = early - timedelta(days=1), rules.product_caps
+    assert caps(before) == caps(late) == {"NQ": 7, "ES": 5}
+    assert caps(early) == caps(late - timedelta(days=1)) == {"NQ": 7, "ES": 2, "CL": 1}
+    assert caps(early, late) == caps(before, early) == caps(before, late) == caps(early)
+    assert caps(late, late) == caps(late)
+
+
+def test_a_run_holds_the_smallest_cap_of_its_days():
+    """Caps that begin in the midst of a run hold from its first order on."""
+    tomorrow = trading_day(MORNING + 86_400 * SECOND)
+    rules = dataclasses.replace(
+        programme("own", start_balance=50_000),
+        restrictions=(
+            Restriction("ES", 2, tomorrow - timedelta(days=40), "x"),
+            Restriction("ES", 1, tomorrow, "y"),
+        ),
+    )
+    desk = Desk("ESH26", account=rules).quote(24_000, 24_001, px.buy(2))
+    assert desk.last_reason() == "PRODUCT_CAP"
+    assert int(Desk("NQH26", account=rules).contract()["cap"]) == -1
+    assert int(Desk("SIH26", account="combine-50k").contract()["cap"]) == 0  # the newest rules
+
+
+def test_the_loss_buffer_only_tightens_the_bracket_risk():
+    """What its docstring says: a bracket is refused for it, the day does not end for it."""
+    limits = {"daily_loss_limit": 1_000, "loss_buffer": 200, "cost": 0}
+    desk = Desk("ESH26", **limits).quote(24_000, 24_000, px.buy(1, stop_ticks=68))  # 850 USD
+    assert desk.last_reason() == "BRACKET_RISK"
+    desk = Desk("ESH26", **limits).quote(24_000, 24_000, px.buy(1, stop_ticks=64)).quote(24_000)
+    assert (desk.last_reason(), desk.position()) == ("APPROVED", 1)
+    desk = Desk("ESH26", **limits).quote(24_000, 24_000, px.buy(1)).quote(24_000)
+    desk.quote(24_000 - 68)
+    assert (desk.position(), int(desk.e["locked"])) == (1, 0)
+    desk.quote(24_000 - 80)
+    assert int(desk.e["locked"]) == 1
 
 
 def test_the_defaults_of_the_framework():

@@ -161,7 +161,8 @@ def test_every_holiday_row_is_in_the_schedule(reference: Path):
         flat_by = chicago(day.year, day.month, day.day, hour, minute)
         for column, root in enumerate(ROOTS):
             cell, found = row[f"{GROUP_COLUMNS[root]}_close_ct"], sessions[at, column]
-            assert found["deadline"] == flat_by, (row["date"], root)
+            mourning = (row["date"], root) == ("2025-01-09", "ZC")  # 08:15 lies in the pause
+            assert found["deadline"] == (found["pause_from"] if mourning else flat_by), row["date"]
             assert (found["open"] == found["close"]) == (cell == "C"), (row["date"], root)
             if ":" in cell:
                 hour, minute = map(int, cell.split(":"))
@@ -248,6 +249,37 @@ def test_a_friday_holiday_reopens_on_sunday():
     assert session(instrument("GC"), date(2026, 6, 22)).open == chicago(2026, 6, 21, 17)
 
 
+@pytest.mark.parametrize(
+    ("flat_by", "deadline"),
+    [
+        ("07:44", (7, 44)),
+        ("07:45", (7, 45)),
+        ("07:46", (7, 45)),
+        ("08:15", (7, 45)),
+        ("08:30", (7, 45)),
+        ("08:31", (8, 31)),
+    ],
+)
+def test_a_deadline_never_lies_in_the_pause(flat_by: str, deadline: tuple[int, int]):
+    """Corn, paused 07:45 - 08:30: flatten and last opening come before the pause with it."""
+    day = date(2026, 5, 13)
+    _, sessions = built(("ZC", "ES"), day, day, overrides={day: flat_by})
+    corn = sessions[0, 0]
+    assert corn["deadline"] == chicago(2026, 5, 13, *deadline)
+    assert corn["flatten_at"] == corn["deadline"] - 180 * SECOND
+    assert corn["no_open_from"] == corn["deadline"] - 300 * SECOND
+    hour, minute = map(int, flat_by.split(":"))
+    assert sessions[0, 1]["deadline"] == chicago(2026, 5, 13, hour, minute)
+
+
+def test_no_deadline_of_four_years_lies_in_a_pause():
+    _, sessions = built()
+    inside = (sessions["pause_from"] < sessions["deadline"]) & (
+        sessions["deadline"] <= sessions["pause_to"]
+    )
+    assert not (inside & (sessions["pause_from"] < sessions["pause_to"])).any()
+
+
 def test_hours_are_dated():
     """Equity closed 16:15 with a 15:15 halt until 18 September 2015, metals and energy 16:15."""
     es, gold = instrument("ES"), instrument("GC")
@@ -293,7 +325,11 @@ def test_the_user_overrides_single_dates():
     assert kept["date"].tolist() == [20260511, 20260512, 20260513]
     assert days["date"].tolist() == [20260511, 20260513, 20260514]
     assert days["start"][1] == chicago(2026, 5, 11, 17)
-    assert (sessions["deadline"][1] == chicago(2026, 5, 13, 8, 15)).all()
+    # 08:15 lies in the pause of the grains, in which nothing can be closed.
+    assert sessions["deadline"][1].tolist() == [
+        chicago(2026, 5, 13, 8, 15),
+        chicago(2026, 5, 13, 7, 45),
+    ]
     assert sessions["deadline"][2, 0] == chicago(2026, 5, 14, 15, 10)  # never after 15:10
     noon = chicago(2026, 5, 12, 12)
     assert trading_day(noon, overrides={mourning: "closed"}) == date(2026, 5, 13)

@@ -51,6 +51,10 @@ class Replay:
             raise DataError(f"no data for {', '.join(empty)} in the span asked for")
         self.ticks = tuple(ticks)
         self.close = close
+        self._sized = " and ".join(
+            ["limit_fill='queue'"] * (fills.limit_fill == "queue")
+            + ["partial_fills=True"] * fills.partial_fills
+        )
         self.session = EngineSession(
             strategy,
             [Feed(t.contract, t.kinds) for t in ticks],
@@ -80,11 +84,24 @@ class Replay:
         for k, block in blocks:
             for kind, data in enumerate((block.quotes, block.trades, block.bars)):
                 if data is not None and len(data.ts) > 0:
+                    if kind == r.QUOTES and self._sized:
+                        self._need_sizes(k, block)
                     _set_stream(streams[len(held)], kind, k, data)
                     held.append(data)
         self.session.wires["streams_n"] = len(held)
         self._held = held
         return held
+
+    def _need_sizes(self, k: int, block: Block) -> None:
+        """Refuse quotes that carry no sizes, in which the chosen fill model could fill nothing."""
+        quotes = block.quotes
+        if quotes is None or (quotes.bid_sz is not None and quotes.ask_sz is not None):
+            return
+        raise DataError(
+            f"{self._sized} needs quotes with sizes; those of {self.ticks[k].contract.code} in "
+            f"session {block.session} carry none. Give bid_size and ask_size, or use "
+            "limit_fill='through' or 'touch' without partial_fills"
+        )
 
 
 def _set_stream(stream: Any, kind: int, k: int, data: Any) -> None:

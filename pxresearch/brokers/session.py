@@ -176,7 +176,7 @@ class EngineSession:
             trading=trading,
         )
         self.days = days
-        dates = [date(d // 10000, d // 100 % 100, d % 100) for d in days["date"].tolist()]
+        dates = [_date(d) for d in days["date"].tolist()]
         costs = np.array([[i.cost_micros(d) for i in instruments] for d in dates], dtype=np.int64)
         x = self.wires
         x["days"], x["days_n"] = self._keep(np.ascontiguousarray(days)), len(days)
@@ -240,7 +240,7 @@ class EngineSession:
         e["contracts_n"] = len(self.feeds)
         frames = [parse_timeframe(text) for text in self.strategy.timeframes]
         e["frames_n"] = len(frames)
-        caps = self.programme.product_caps(date.fromordinal(self._first_day().toordinal()))
+        caps = self.programme.product_caps(*self._span())
         roots = [f.contract.instrument.root for f in self.feeds]
         for k, feed in enumerate(self.feeds):
             c, i = e["contract"][k], feed.contract.instrument
@@ -257,9 +257,10 @@ class EngineSession:
             for f, (kind, period) in enumerate(frames):
                 c["frames"][f]["kind"], c["frames"][f]["period"] = kind, period
 
-    def _first_day(self) -> date:
-        d = int(self.days["date"][0])
-        return date(d // 10000, d // 100 % 100, d % 100)
+    def _span(self) -> tuple[date, date]:
+        """First and last trading day of the calendar."""
+        first, last = (int(self.days["date"][i]) for i in (0, -1))
+        return _date(first), _date(last)
 
     def _set_rules(self) -> None:
         p, e = self.programme, self.engine[0]
@@ -372,6 +373,10 @@ class EngineSession:
         self.record[:] = np.frombuffer(state[size:], self.record.dtype)
         if self.twin is not None:
             self.twin.from_record(self.record)
+
+
+def _date(yyyymmdd: int) -> date:
+    return date(yyyymmdd // 10000, yyyymmdd // 100 % 100, yyyymmdd % 100)
 
 
 def _check_feeds(feeds: Sequence[Feed], fills: FillModel) -> None:
