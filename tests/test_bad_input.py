@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -25,7 +24,6 @@ from pxresearch.errors import (
 )
 from pxresearch.sessions import CalendarWarning
 from pxresearch.tickdata import ticks
-from pxresearch.validation.given import refuse_impossible
 from tests.desk import MINUTE, MORNING, SECOND
 
 
@@ -210,25 +208,6 @@ def test_arrays_that_are_good():
     assert mixed.frame()["bid"].to_list() == [6000.0, 6000.25]
     empty = ticks("ESH26", quotes=quotes(), trades={"ts": np.zeros(0), "price": np.zeros(0)})
     assert empty.rows == {"quotes": 2}
-
-
-def test_checks_cost_little():
-    """Five million bars and trades: the look at the rows takes well under a second."""
-    n = 5_000_000
-    ts = MORNING + np.arange(n) * SECOND
-    price = np.full(n, 24_000, np.int32)
-    frames = {
-        "trades": pl.DataFrame({"px": price, "size": price, "side": np.ones(n, np.int8)}),
-        "bars": pl.DataFrame({"ts_open": ts, "ts_close": ts + SECOND, "volume": ts,
-                              **dict.fromkeys("ohlc", price)}),
-    }  # fmt: skip
-    for kind, frame in frames.items():
-        took = []
-        for _ in range(3):
-            begun = time.perf_counter()
-            refuse_impossible(frame, kind, kind, px.instrument("ES"))
-            took.append(time.perf_counter() - begun)
-        assert min(took) < 0.5, (kind, took)
 
 
 def assert_says(error, words):
@@ -454,3 +433,38 @@ def test_an_empty_side_is_no_mistake():
     result = run(Buys(), gap, account="combine-50k")
     assert len(result.fills) == 0
     assert len(result.refusals) == 1
+
+
+def bars_of(code, minutes):
+    n = 5
+    ts = MORNING + np.arange(n) * minutes * 60 * SECOND
+    price = np.full(n, 24_000, np.int32)
+    return ticks(code, bars={"ts_open": ts, "ts_close": ts + minutes * 60 * SECOND,
+                             **dict.fromkeys(("open", "high", "low", "close"), price)})  # fmt: skip
+
+
+class OnMinutes(px.Strategy):
+    bars = "1m"
+
+    def on_bar(self, bar, position):
+        return px.hold()
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (lambda: [bars_of("NQH26", 5)], ["timeframe 1m", "5m bars", "multiple"]),
+        (lambda: [bars_of("NQH26", 1), bars_of("ESH26", 5)], ["1m and 5m", "one length"]),
+        (
+            lambda: [
+                bars_of("NQH26", 1),
+                ticks("ESH26", trades={"ts": [MORNING], "price": [6_000.25]}),
+            ],
+            ["NQH26 has bars only", "ESH26 has trades", "all have bars"],
+        ),
+    ],
+)
+def test_bars_that_would_show_the_future(data, words):
+    with pytest.raises(UsageError) as caught:
+        px.backtest(OnMinutes(), data(), account="combine-50k")
+    assert_says(caught.value, words)

@@ -23,6 +23,7 @@ MINUTE = 60_000_000_000
 FILES: dict[str, tuple[str, ...]] = {  # catalogue → files
     "ESU13": ("mlfinpy/es_ticks_session_20130903.csv.gz",),
     "GCZ13": tuple(f"{LEAN}/comex/tick/gc/201310{d}_trade.zip" for d in ("07", "08")),
+    "GCZ13 bars": tuple(f"{LEAN}/comex/minute/gc/201310{d}_trade.zip" for d in ("07", "08")),
     "ESH24": ("databento/nautilus/esh4-glbx-mdp3-20231225.mbo.dbn.zst",),
     "ESU24": ("databento/nautilus/historical_bars_catalog/"
               "futures_mbp-1_2024-07-01T23-58_2024-07-02T00-02.dbn.zst",),
@@ -41,12 +42,13 @@ def real(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Ticks of a real contract, imported once."""
     folder = tmp_path_factory.mktemp("real")
 
-    def get(code: str) -> px.Ticks:
-        if not (folder / code).exists():
-            for file in FILES[code]:
-                options = {"contract": code} | OPTIONS.get(code, {})
-                px.import_file(real_data / file, folder / code, **options)
-        return px.load(code, catalog=folder / code)
+    def get(name: str) -> px.Ticks:
+        code = name.split()[0]
+        if not (folder / name).exists():
+            for file in FILES[name]:
+                options = {"contract": code} | OPTIONS.get(name, {})
+                px.import_file(real_data / file, folder / name, **options)
+        return px.load(code, catalog=folder / name)
 
     return get
 
@@ -254,7 +256,7 @@ def test_quote_fade_rests_replaces_and_takes_profit() -> None:
 def test_two_contracts_on_gold_and_es(real: Any) -> None:
     """Both legs in, both legs out; no leg is left alone for longer than a bar."""
     strategy = shipped("two_contracts")(stop_ticks_0=40, stop_ticks_1=30)
-    result = check(both(strategy, [real("GCZ13"), real("ESZ13")]))
+    result = check(both(strategy, [real("GCZ13 bars"), real("ESZ13")]))
     assert len(result.trades) > 10
     assert set(result.trades["contract"]) == {"GCZ13", "ESZ13"}
     assert longest_torn(result) <= 5 * MINUTE

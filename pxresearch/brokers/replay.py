@@ -57,7 +57,7 @@ class Replay:
         )
         self.session = EngineSession(
             strategy,
-            [Feed(t.contract, t.kinds) for t in ticks],
+            [Feed(t.contract, t.kinds, t.bar_spec) for t in ticks],
             programme,
             fills,
             first_ns=min(t.first for t in ticks),

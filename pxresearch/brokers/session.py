@@ -107,6 +107,7 @@ class Feed:
 
     contract: Contract
     kinds: tuple[str, ...]
+    bar_spec: str | None = None  # length of the bars, for a contract that has nothing finer
 
 
 class EngineSession:
@@ -142,6 +143,7 @@ class EngineSession:
         keep_bars: bool = False,
     ) -> None:
         _check_feeds(feeds, fills)
+        _check_bars(feeds, strategy.timeframes)
         self.strategy, self.feeds, self.programme = strategy, tuple(feeds), programme
         self.engine = np.zeros(1, r.ENGINE)
         self.wires = np.zeros(1, r.WIRES)
@@ -401,3 +403,32 @@ def _check_feeds(feeds: Sequence[Feed], fills: FillModel) -> None:
             raise UsageError(
                 f"partial_fills needs quotes or trades; {feed.contract.code} has bars only"
             )
+
+
+def _check_bars(feeds: Sequence[Feed], timeframes: Sequence[str]) -> None:
+    """Refuse bars that would let one contract, or a finer timeframe, see another's future.
+
+    A bar is worked off at its open, with all its prices.
+    """
+    barred = [f for f in feeds if f.kinds == ("bars",)]
+    if not barred:
+        return
+    if len(barred) < len(feeds):
+        ticks = next(f for f in feeds if f not in barred)
+        raise UsageError(
+            f"{barred[0].contract.code} has bars only and {ticks.contract.code} has "
+            f"{', '.join(ticks.kinds)}: in one run all contracts have ticks, or all have bars"
+        )
+    specs = {f.bar_spec for f in barred if f.bar_spec is not None}
+    if len(specs) > 1:
+        raise UsageError(
+            f"bars of {' and '.join(sorted(specs))} in one run: use one length for all contracts"
+        )
+    for spec in specs:
+        length = parse_timeframe(spec)[1]
+        for text in timeframes:
+            kind, period = parse_timeframe(text)
+            if kind == r.TIME_BARS and (period < length or period % length):
+                raise UsageError(
+                    f"timeframe {text} cannot be made of {spec} bars: use a multiple of {spec}"
+                )

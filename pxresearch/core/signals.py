@@ -404,7 +404,7 @@ def _emit(S, answer):
         def optional(S, answer):
             if answer is None:
                 return 0
-            return emit(S, _nonoptional(answer))
+            return emit(S, _nonoptional(answer))  # pyright: ignore[reportCallIssue]  an intrinsic
 
         return optional
     if answer == SIGNALS:
