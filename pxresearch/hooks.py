@@ -5,11 +5,13 @@ event is, and the position that the strategy knows. `build` wraps the user's met
 wrapper views the strategy's record, makes the event value, and writes the returned signals into the
 engine's buffer.
 
-I/O: none
+I/O: keeps compiled hooks in numba's cache folder.
 """
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import sys
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -31,7 +33,6 @@ from pxresearch.core.jit import (
     record_at,
 )
 from pxresearch.core.onemodule import EntryCompiler, InlinePartCompiler, LoopCompiler
-from pxresearch.core.quiet import leave, running, running_trades
 from pxresearch.core.records import MAX_STREAMS
 from pxresearch.core.signals import emit
 
@@ -90,7 +91,8 @@ def build(name: str, method: Any, record: np.dtype[Any]) -> kept.Code:
     made_of = ingredients(method)
     path, key = None, ""
     if made_of is not None:
-        key = kept.key(name, made_of, repr(record), core_stamp(), sys.version_info[:2])
+        python = sys.version_info[:2]
+        key = kept.key(name, made_of, repr(record), core_stamp(), own_stamp(), python)
         path = Path(cache_folder()) / f"pxresearch-{name}-{key}.bin"
         found = kept.read(path)
         if found is not None:
@@ -112,6 +114,12 @@ def build(name: str, method: Any, record: np.dtype[Any]) -> kept.Code:
     code, machine = kept.ready(own_name, bitcode)
     kept.write(path, own_name, bitcode, machine)
     return code
+
+
+@functools.cache
+def own_stamp() -> str:
+    """Hash over this file, which writes the loops around the hooks."""
+    return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
 
 
 def ingredients(function: Any) -> str | None:
@@ -168,9 +176,6 @@ def _quote_stretch(user: Any, extras: Any, strategy_t: Any) -> Any:
     def loop(me, S, c, q, X, k, first, end, stop_ts, seen):
         bid_lo, bid_hi, ask_lo, ask_hi = c.bid_lo, c.bid_hi, c.ask_lo, c.ask_hi
         ts_a, bid_a, ask_a = q.ts, q.a, q.b
-        up = c.position >= 0
-        seg_hi, seg_lo, seg_dd = c.seg_hi, c.seg_lo, c.seg_dd
-        hi, lo = running(c)
         n = 0
         j = first
         while j < end:
@@ -184,19 +189,12 @@ def _quote_stretch(user: Any, extras: Any, strategy_t: Any) -> Any:
                 or a >= ask_hi
             ):
                 break
-            mid = b + a
-            hi = max(hi, mid)
-            lo = min(lo, mid)
-            m = b if up else -a
-            seg_hi = max(seg_hi, m)
-            seg_lo = min(seg_lo, m)
-            seg_dd = max(seg_dd, seg_hi - m)
             X.found_end = j  # where an exception happened
-            n = emit(S, user(me, ev.quote_at(c, k, q, j), *extras(S, k, seen)))
+            n = emit(S, user(me, ev.whole_quote(c, k, q, j, b, a), *extras(S, k, seen)))
             j += 1
             if n != 0:
                 break
-        leave(X, j, hi, lo, 0, seg_hi, seg_lo, seg_dd)
+        X.found_end = j
         return n
 
     @numba.njit(error_model="numpy", pipeline_class=EntryCompiler)
@@ -219,30 +217,19 @@ def _trade_stretch(user: Any, extras: Any, strategy_t: Any) -> Any:
     @numba.njit(error_model="numpy", pipeline_class=LoopCompiler)
     def loop(me, S, c, q, X, k, first, end, stop_ts, seen):
         px_lo, px_hi = c.px_lo, c.px_hi
-        ts_a, px_a, size_a = q.ts, q.a, q.b
-        up = c.position >= 0
-        seg_hi, seg_lo, seg_dd = c.seg_hi, c.seg_lo, c.seg_dd
-        hi, lo = running_trades(c)
-        volume = 0
+        ts_a, px_a = q.ts, q.a
         n = 0
         j = first
         while j < end:
             p = i4_at(px_a, j)
             if i8_at(ts_a, j) >= stop_ts or p <= px_lo or p >= px_hi:
                 break
-            hi = max(hi, p)
-            lo = min(lo, p)
-            volume += i4_at(size_a, j)
-            m = p if up else -p
-            seg_hi = max(seg_hi, m)
-            seg_lo = min(seg_lo, m)
-            seg_dd = max(seg_dd, seg_hi - m)
             X.found_end = j
             n = emit(S, user(me, ev.trade_at(c, k, q, j), *extras(S, k, seen)))
             j += 1
             if n != 0:
                 break
-        leave(X, j, hi, lo, volume, seg_hi, seg_lo, seg_dd)
+        X.found_end = j
         return n
 
     @numba.njit(error_model="numpy", pipeline_class=EntryCompiler)

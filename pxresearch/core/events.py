@@ -140,6 +140,23 @@ def quote_at(c, k, q, j):
 
 
 @compiled
+def whole_quote(c, k, q, j, bid, ask):
+    """The same for a quote that has both sides, as every quiet one has."""
+    return Quote(
+        k,
+        i8_at(q.ts, j),
+        price_of(c, bid),
+        price_of(c, ask),
+        ((bid + ask) * c.tick_num) / (2 * c.tick_den),
+        i4_at(q.c, j & q.size_mask),
+        i4_at(q.d, j & q.size_mask),
+        bid,
+        ask,
+        tick_of(c),
+    )
+
+
+@compiled
 def trade_at(c, k, q, j):
     """Trade j of a stream as a strategy sees it."""
     price = i4_at(q.a, j)

@@ -168,22 +168,24 @@ def address_of(typingctx: Any, rec: Any) -> Any:
     return types.int64(rec), codegen
 
 
-def _loader(bits: int) -> Any:
+def _loader(bits: int, widen: bool = True) -> Any:
     @emitted
     def load(typingctx: Any, address: Any, index: Any) -> Any:
         def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             integer = ir.IntType(bits)
             pointer = builder.inttoptr(args[0], integer.as_pointer())
             value = builder.load(builder.gep(pointer, [args[1]]))
-            return value if bits == 64 else builder.sext(value, ir.IntType(64))
+            return builder.sext(value, ir.IntType(64)) if widen and bits < 64 else value
 
-        return types.int64(types.int64, types.int64), codegen
+        loaded = types.int64 if widen else types.int32
+        return loaded(types.int64, types.int64), codegen
 
     return load
 
 
 i8_at = _loader(64)
 i4_at = _loader(32)
+narrow_i4_at = _loader(32, widen=False)  # int32 as it is, for loops over many at a time
 i1_at = _loader(8)
 
 

@@ -292,9 +292,8 @@ WIRES = record(
     ("ack_n", "i8"),
     ("streams_n", "i8"), ("failed", "i8"), ("failed_hook", "i8"), ("failed_at", "i8"),
     ("bars_wanted", "i8"), ("plain_hooks", "i8"),
-    # what the last quiet stretch did (core/quiet.py)
-    ("found_end", "i8"), ("found_hi", "i8"), ("found_lo", "i8"), ("found_volume", "i8"),
-    ("found_seg_hi", "i8"), ("found_seg_lo", "i8"), ("found_seg_dd", "i8"),
+    # where the last quiet stretch ended (core/quiet.py)
+    ("found_end", "i8"),
     # the event that a hook is called for alone: the stream after the last one points here
     ("one_ts", "i8"), ("one_a", "i4"), ("one_b", "i4"), ("one_c", "i4"), ("one_d", "i4"),
     ("log", "i8", (8,)), ("log_n", "i8", (8,)), ("log_cap", "i8", (8,)), ("drain", "i8"),

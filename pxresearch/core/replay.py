@@ -29,7 +29,13 @@ from pxresearch.core.jit import (
     record_at,
 )
 from pxresearch.core.orders import clear_orders, expire_orders, new_order, write_order
-from pxresearch.core.quiet import scan_quotes, scan_trades
+from pxresearch.core.quiet import (
+    quiet_quotes,
+    quiet_trades,
+    run_of_quotes,
+    run_of_trades,
+    take_segment,
+)
 from pxresearch.core.records import (
     BARS,
     BEGIN,
@@ -86,16 +92,9 @@ def _take_quotes(S, X, c, q, i):
         c.mark_ask = ask
         set_mark(c)
         if c.position != 0:
-            c.seg_hi = X.found_seg_hi
-            c.seg_lo = X.found_seg_lo
-            c.seg_dd = X.found_seg_dd
+            take_segment(S, c, q.a if c.position > 0 else q.b, i, j)
     if c.has_trades == 0 and S.frames_n > 0:
-        if c.run_n == 0:
-            c.run_open = i4_at(q.a, i) + i4_at(q.b, i)
-        c.run_high = X.found_hi
-        c.run_low = X.found_lo
-        c.run_close = bid + ask
-        c.run_n += j - i
+        run_of_quotes(c, q, i, j)
     q.at = j
 
 
@@ -103,17 +102,17 @@ def _take_quotes(S, X, c, q, i):
 def _quotes_stretch(S, X, function, c, q, k, i, stop_ts, stream):
     """Go through quiet quotes from index i, calling the hook if there is one: (status, signals)."""
     if function == 0:
-        scan_quotes(X, c, q, i, q.n, stop_ts)
+        X.found_end = quiet_quotes(c, q, i, q.n, stop_ts)
         return 0, 0
     if X.plain_hooks == 0:
         return call_hook(function, address_of(X), k, i, q.n, stream, stop_ts, c.seen)
-    scan_quotes(X, c, q, i, min(q.n, i + LOOK), stop_ts)
-    end = X.found_end
+    end = quiet_quotes(c, q, i, min(q.n, i + LOOK), stop_ts)
+    X.found_end = end
     if end == i:
         return 0, 0
     status, answer = call_hook(function, address_of(X), k, i, end, stream, stop_ts, c.seen)
-    if answer != 0 and answer >> 8 != end:
-        scan_quotes(X, c, q, i, answer >> 8, stop_ts)
+    if answer != 0:
+        X.found_end = answer >> 8
     return status, answer & 0xFF
 
 
@@ -186,17 +185,9 @@ def _take_trades(S, X, c, q, i):
         c.mark_ask = price
         set_mark(c)
         if c.position != 0:
-            c.seg_hi = X.found_seg_hi
-            c.seg_lo = X.found_seg_lo
-            c.seg_dd = X.found_seg_dd
+            take_segment(S, c, q.a, i, j)
     if S.frames_n > 0:
-        if c.run_n == 0:
-            c.run_open = 2 * i4_at(q.a, i)
-        c.run_high = 2 * X.found_hi
-        c.run_low = 2 * X.found_lo
-        c.run_close = 2 * price
-        c.run_volume += X.found_volume
-        c.run_n += j - i
+        run_of_trades(c, q, i, j)
     q.at = j
 
 
@@ -204,17 +195,17 @@ def _take_trades(S, X, c, q, i):
 def _trades_stretch(S, X, function, c, q, k, i, stop_ts, stream):
     """Go through quiet trades from index i, calling the hook if there is one: (status, signals)."""
     if function == 0:
-        scan_trades(X, c, q, i, q.n, stop_ts)
+        X.found_end = quiet_trades(c, q, i, q.n, stop_ts)
         return 0, 0
     if X.plain_hooks == 0:
         return call_hook(function, address_of(X), k, i, q.n, stream, stop_ts, c.seen)
-    scan_trades(X, c, q, i, min(q.n, i + LOOK), stop_ts)
-    end = X.found_end
+    end = quiet_trades(c, q, i, min(q.n, i + LOOK), stop_ts)
+    X.found_end = end
     if end == i:
         return 0, 0
     status, answer = call_hook(function, address_of(X), k, i, end, stream, stop_ts, c.seen)
-    if answer != 0 and answer >> 8 != end:
-        scan_trades(X, c, q, i, answer >> 8, stop_ts)
+    if answer != 0:
+        X.found_end = answer >> 8
     return status, answer & 0xFF
 
 
