@@ -67,6 +67,10 @@ def peak_mib() -> float:
         except ImportError:
             return 0.0
         return psutil.Process().memory_info().peak_wset / 2**20
+    status = Path("/proc/self/status")
+    if status.is_file():  # ru_maxrss would count what the parent held when it started this process
+        text = status.read_text(encoding="ascii")
+        return int(text.split("VmHWM:")[1].split()[0]) / 2**10
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -189,20 +189,15 @@ narrow_i4_at = _loader(32, widen=False)  # int32 as it is, for loops over many a
 i1_at = _loader(8)
 
 
-@emitted
-def call_hook(
-    typingctx: Any, function: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any
-) -> Any:
-    """Call a compiled hook of seven int64 arguments by address.
-
-    Returns (status, signals): a status other than 0 means that the hook raised.
-    """
+def _call(count: int) -> tuple[Any, Any]:
+    """Signature and code of a call by address with `count` int64 arguments."""
     result = types.UniTuple(types.int64, 2)
-    signature = result(*([types.int64] * 8))
+    signature = result(*([types.int64] * (count + 1)))
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         i64, i8p = ir.IntType(64), ir.IntType(8).as_pointer()
-        native = ir.FunctionType(ir.IntType(32), [i64.as_pointer(), i8p.as_pointer(), *([i64] * 7)])
+        numbers = [i64] * count
+        native = ir.FunctionType(ir.IntType(32), [i64.as_pointer(), i8p.as_pointer(), *numbers])
         out = cgutils.alloca_once(builder, i64)
         error = cgutils.alloca_once(builder, i8p)
         pointer = builder.inttoptr(args[0], native.as_pointer())
@@ -211,6 +206,26 @@ def call_hook(
         return context.make_tuple(builder, result, [status, builder.load(out)])
 
     return signature, codegen
+
+
+@emitted
+def call_hook(
+    typingctx: Any, function: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any
+) -> Any:
+    """Call a compiled hook of seven int64 arguments by address.
+
+    Returns (status, signals): a status other than 0 means that the hook raised.
+    """
+    return _call(7)
+
+
+@emitted
+def call_entry(
+    typingctx: Any, function: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h: Any,
+    i: Any,
+) -> Any:  # fmt: skip
+    """Call a compiled entry of nine int64 arguments by address: (status, result)."""
+    return _call(9)
 
 
 @numba.njit(cache=True)

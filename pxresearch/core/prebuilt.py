@@ -12,19 +12,15 @@ I/O: reads engine.bc; reads and writes one file in numba's cache folder.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import lzma
 from collections.abc import Callable
 from pathlib import Path
 
 from pxresearch.core import kept
+from pxresearch.core.jit import call_entry, entry
 
 FILE = Path(__file__).with_name("engine.bc")
-_PROTOTYPE = ctypes.CFUNCTYPE(
-    ctypes.c_int32, ctypes.POINTER(ctypes.c_int64), ctypes.POINTER(ctypes.c_void_p),
-    *([ctypes.c_int64] * 9),
-)  # fmt: skip
 
 
 def load(stamp: str, folder: str) -> Callable[..., int] | None:
@@ -53,14 +49,21 @@ def load(stamp: str, folder: str) -> Callable[..., int] | None:
     return _callable(code)
 
 
+@entry(f"int64({', '.join(['int64'] * 10)})")
+def through(address, engine, wires, what, k, ts, a, b, c, d):
+    """Call the engine at an address; -1 when it failed. ctypes would take three times as long."""
+    status, code = call_entry(address, engine, wires, what, k, ts, a, b, c, d)
+    return code if status == 0 else -1
+
+
 def _callable(code: kept.Code) -> Callable[..., int]:
-    native = _PROTOTYPE(code.address)
+    address = code.address
 
     def drive(*args: int) -> int:
-        out, error = ctypes.c_int64(), ctypes.c_void_p()
-        if native(ctypes.byref(out), ctypes.byref(error), *args) != 0:
+        answer = through(address, *args)
+        if answer < 0:
             raise RuntimeError("the compiled engine failed; this is a defect of pxresearch")
-        return out.value
+        return answer
 
     drive.code = code  # type: ignore[attr-defined]  # keeps it alive
     return drive
