@@ -6,13 +6,20 @@
     ├── UsageError            the call or the command line is wrong          (exit code 2)
     │   ├── StrategyError     a strategy class is wrong or raised
     │   └── UnknownName       a name that is not in a table; carries the nearest ones
-    └── DataError             what was read cannot be used                   (exit code 1)
-        ├── AmbiguousInput    the file can be read in two ways; an option settles it
-        ├── OffGridPrice      a price that is not a whole number of ticks
-        ├── CatalogError      the catalogue holds nothing, or something else, for the request
-        └── CalendarError     an instant that the session table does not cover
+    ├── DataError             what was read cannot be used                   (exit code 1)
+    │   ├── AmbiguousInput    the file can be read in two ways; an option settles it
+    │   ├── OffGridPrice      a price that is not a whole number of ticks
+    │   ├── CatalogError      the catalogue holds nothing, or something else, for the request
+    │   ├── CalendarError     an instant that the session table does not cover
+    │   └── ContractMismatch  the venue and the shipped table disagree about a contract
+    └── GatewayError          the ProjectX gateway                           (exit code 1)
+        ├── LoginRefused      wrong credentials, no subscription, agreements not signed
+        ├── NotReachable      no answer, or none that a read can use, after all attempts
+        ├── NotUnderstood     an answer that is not what the API promises
+        └── ReadRefused       the gateway answered a read with an error code of its own
 
-A refusal by the risk manager is an expected answer, so it is a value, never an exception.
+A refusal by the risk manager is an expected answer, so it is a value, never an exception. So is
+what becomes of an order: accepted, rejected or unknown (gateway/outcome.py).
 
 I/O: none
 """
@@ -74,3 +81,42 @@ class CatalogError(DataError):
 
 class CalendarError(DataError):
     """An instant that the session table does not cover."""
+
+
+class ContractMismatch(DataError):
+    """The venue names another tick size or tick value than the shipped table: nothing starts."""
+
+
+class GatewayError(PxError):
+    """The ProjectX gateway did not do what was asked; nothing was sent twice."""
+
+
+class LoginRefused(GatewayError):
+    """The gateway gives no token; the text tells credentials, subscription and agreements apart."""
+
+
+class NotReachable(GatewayError):
+    """No answer that a read can use, after every attempt that is allowed."""
+
+
+class NotUnderstood(GatewayError):
+    """An answer that is not what the API promises; it is never guessed at."""
+
+
+class ReadRefused(GatewayError):
+    """The gateway answered a read with an error code.
+
+    Parameters
+    ----------
+    operation
+        Name of the operation, for example ``"Order/search"``.
+    code, name
+        The error code and its name in that operation's own table.
+    message
+        What the gateway wrote, if anything.
+    """
+
+    def __init__(self, operation: str, code: int, name: str, message: str | None) -> None:
+        self.operation, self.code, self.name, self.message = operation, code, name, message
+        said = f": {message}" if message else ""
+        super().__init__(f"the gateway refused {operation} with code {code} ({name}){said}")

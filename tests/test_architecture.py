@@ -16,7 +16,7 @@ FILES = sorted(p for p in ROOT.rglob("*.py") if "_strategies" not in p.parts)
 
 # design.md section 4; a module imports from its own layer and from those before it.
 LAYERS = (
-    ("errors",),
+    ("errors", "clock"),
     ("core",),
     ("strategy", "strategy_errors", "hooks", "twin", "twin_rows", "timeframes", "instruments",
      "sessions", "programmes"),
@@ -25,7 +25,7 @@ LAYERS = (
     ("brokers", "simulator", "journal"),
     ("promotion", "report", "frames", "summary", "metrics", "tearsheet", "export", "monitor"),
     ("plan", "backtesting", "bench", "runner", "settings"),
-    ("cli", "cli_common", "cli_data"),
+    ("cli", "cli_common", "cli_data", "cli_gateway", "cli_simulator"),
 )  # fmt: skip
 CORE_MAY_IMPORT = {
     "__future__", "collections", "dataclasses", "enum", "functools", "itertools", "math", "numba",
@@ -38,14 +38,16 @@ ALSO = {
     "core.kept": {"hashlib", "json", "llvmlite", "os", "pathlib", "re"},
     "core.prebuilt": {"ctypes", "json", "lzma", "pathlib"},
 }
-PRINTERS = {"cli", "cli_common", "cli_data"}
+PRINTERS = {"cli", "cli_common", "cli_data", "cli_gateway", "cli_simulator"}
 CLOCK = {
     ("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today"),
     ("time", "time"), ("time", "time_ns"), ("time", "sleep"), ("time", "monotonic"),
     ("time", "monotonic_ns"), ("time", "perf_counter"), ("time", "perf_counter_ns"),
 }  # fmt: skip
 STOPWATCH = {("time", "perf_counter"), ("time", "perf_counter_ns")}
+STAMP = {("time", "time_ns"), ("time", "monotonic"), ("time", "monotonic_ns")}  # of receipt
 MAY_READ_CLOCK = {
+    "clock": CLOCK, "gateway.hubs": STAMP, "gateway.signalr": STAMP, "gateway.inbox": STAMP,
     "cli": CLOCK, "runner": CLOCK, "bench": CLOCK, "bench.storing": STOPWATCH,
     "backtesting": STOPWATCH,
 }  # fmt: skip
