@@ -40,7 +40,7 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 # ---------------------------------------------------------------- state of an account
-class Account(_Record, kw_only=True):
+class Account(_Record, frozen=True, kw_only=True):
     """An account; balance in micro-dollars, net of costs."""
 
     id: int
@@ -50,7 +50,7 @@ class Account(_Record, kw_only=True):
     simulated: bool | None
 
 
-class Order(_Record, kw_only=True):
+class Order(_Record, frozen=True, kw_only=True):
     """An order at the venue.
 
     Attributes
@@ -95,7 +95,7 @@ class Order(_Record, kw_only=True):
         return self.status.done
 
 
-class Position(_Record, kw_only=True):
+class Position(_Record, frozen=True, kw_only=True):
     """A net position; `qty` is signed, short negative, and 0 once it is closed."""
 
     id: int
@@ -106,7 +106,7 @@ class Position(_Record, kw_only=True):
     created: int
 
 
-class Fill(_Record, kw_only=True):
+class Fill(_Record, frozen=True, kw_only=True):
     """A half-turn of ours, which the gateway calls a trade.
 
     Attributes
@@ -131,7 +131,7 @@ class Fill(_Record, kw_only=True):
 
 
 # ---------------------------------------------------------------- what a stream delivers
-class Quote(_Record, kw_only=True, gc=False):
+class Quote(_Record, frozen=True, kw_only=True, gc=False):
     """Top of book after a change, complete: what a message left out is what it was.
 
     Ticks, or None before the first. `volume` is the session's total. `coalesced` counts the quotes
@@ -148,7 +148,7 @@ class Quote(_Record, kw_only=True, gc=False):
     coalesced: int = 0
 
 
-class Trade(_Record, kw_only=True, gc=False):
+class Trade(_Record, frozen=True, kw_only=True, gc=False):
     """A trade of the market; side +1 the buyer was the aggressor, -1 the seller, 0 unknown."""
 
     contract_id: str
@@ -159,7 +159,7 @@ class Trade(_Record, kw_only=True, gc=False):
     side: int
 
 
-class Depth(_Record, kw_only=True, gc=False):
+class Depth(_Record, frozen=True, kw_only=True, gc=False):
     """A change of the book, as `wire.DepthType` names it; price in ticks, size contracts."""
 
     contract_id: str
@@ -170,7 +170,7 @@ class Depth(_Record, kw_only=True, gc=False):
     size: int
 
 
-class Update(_Record, kw_only=True):
+class Update(_Record, frozen=True, kw_only=True):
     """A user event: an account, order, position or fill as the venue now has it."""
 
     received: int
@@ -184,7 +184,7 @@ class Hub(StrEnum):
     MARKET = "market"
 
 
-class Gap(_Record, kw_only=True):
+class Gap(_Record, frozen=True, kw_only=True):
     """Events may be lost between two instants (ns UTC); nothing after it holds before `Resynced`.
 
     `until` is None while the hub is still away.
@@ -196,14 +196,14 @@ class Gap(_Record, kw_only=True):
     reason: str
 
 
-class Resynced(_Record, kw_only=True):
+class Resynced(_Record, frozen=True, kw_only=True):
     """Accounts, orders, positions and fills have been read again; `changes` tells what differed."""
 
     ts: int
     changes: tuple[str, ...]
 
 
-class Stale(_Record, kw_only=True):
+class Stale(_Record, frozen=True, kw_only=True):
     """A subscribed contract is silent in open hours; `fresh` is the event that ends it."""
 
     contract_id: str
@@ -212,7 +212,7 @@ class Stale(_Record, kw_only=True):
     fresh: bool = False
 
 
-class Notice(_Record, kw_only=True):
+class Notice(_Record, frozen=True, kw_only=True):
     """Anything else a person should know: a logout, an unknown event, a refused subscription."""
 
     ts: int
