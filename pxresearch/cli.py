@@ -23,7 +23,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pxresearch import __version__, cli_data
+from pxresearch import __version__, cli_bench, cli_data
 from pxresearch.cli_common import (
     DEFAULT_CATALOG,
     CatalogOption,
@@ -44,6 +44,7 @@ app = typer.Typer(
     help="Backtest CME futures on ticks with one strategy class.",
 )
 app.add_typer(cli_data.app, name="data")
+app.add_typer(cli_bench.app, name="bench", help="Measure the speed of this machine.")
 
 _FAR = date(9999, 12, 31)
 
@@ -119,22 +120,6 @@ def backtest(
     say(str(result))
     for path in saved.values():
         say(f"saved {path}")
-
-
-@app.command()
-def bench(
-    quick: Annotated[bool, typer.Option("--quick", help="A few seconds, less exact.")] = False,
-    json: JsonOption = False,
-) -> None:
-    """Measure the replay speed of this machine."""
-    from pxresearch.bench import format_bench, run_bench
-
-    with quiet_stdout(json):
-        figures = run_bench(quick=quick)
-    if json:
-        say_json(figures)
-    else:
-        say(format_bench(figures))
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ LAYERS = (
     ("brokers", "simulator", "journal"),
     ("promotion", "report", "frames", "summary", "metrics", "tearsheet", "export", "monitor"),
     ("plan", "backtesting", "bench", "runner", "settings"),
-    ("cli", "cli_common", "cli_data", "cli_gateway", "cli_simulator"),
+    ("cli", "cli_bench", "cli_common", "cli_data", "cli_gateway", "cli_simulator"),
 )  # fmt: skip
 CORE_MAY_IMPORT = {
     "__future__", "collections", "dataclasses", "enum", "functools", "itertools", "math", "numba",
@@ -38,7 +38,7 @@ ALSO = {
     "core.kept": {"hashlib", "json", "llvmlite", "os", "pathlib", "re"},
     "core.prebuilt": {"ctypes", "json", "lzma", "pathlib"},
 }
-PRINTERS = {"cli", "cli_common", "cli_data", "cli_gateway", "cli_simulator"}
+PRINTERS = {"cli", "cli_bench", "cli_common", "cli_data", "cli_gateway", "cli_simulator"}
 CLOCK = {
     ("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today"),
     ("time", "time"), ("time", "time_ns"), ("time", "sleep"), ("time", "monotonic"),
@@ -48,7 +48,8 @@ STOPWATCH = {("time", "perf_counter"), ("time", "perf_counter_ns")}
 STAMP = {("time", "time_ns"), ("time", "monotonic"), ("time", "monotonic_ns")}  # of receipt
 MAY_READ_CLOCK = {
     "clock": CLOCK, "gateway.hubs": STAMP, "gateway.signalr": STAMP, "gateway.inbox": STAMP,
-    "cli": CLOCK, "runner": CLOCK, "bench": CLOCK, "bench.storing": STOPWATCH,
+    "cli": CLOCK, "runner": CLOCK, "bench": CLOCK, "bench.storing": STOPWATCH, "bench.gateway": CLOCK,
+    "bench.hubsource": CLOCK, "bench.fanout": CLOCK,
     "backtesting": STOPWATCH,
 }  # fmt: skip
 
