@@ -12,9 +12,11 @@ from time import gmtime
 from pxresearch.errors import NotUnderstood
 
 _TIME = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})\d*)?(Z|[+-]\d\d:?\d\d)?"
+    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})\d*)?(Z|[+-]\d\d:?\d\d)?",
+    re.ASCII,
 )
-_minutes: dict[str, int] = {}  # the last few minutes' texts, with their ns
+_seconds: dict[str, int] = {}  # the last few seconds' texts, with their ns
+_SCALE = [10 ** (9 - digits) for digits in range(10)]
 
 
 def to_ns(text: str) -> int:
@@ -30,26 +32,29 @@ def to_ns(text: str) -> int:
     >>> to_ns("2026-10-01T14:30:00.1234567+00:00")
     1790865000123456700
     """
-    start = _minutes.get(text[:17])
-    if start is not None:
-        tail = text[17:]
-        body = tail[:-6] if tail.endswith("+00:00") else tail[:-1] if tail[-1:] == "Z" else ""
-        if len(body) == 2 or body[2:3] == ".":
-            seconds, fraction = body[:2], body[3:12]
-            if seconds.isdigit() and (not fraction or fraction.isdigit()):
-                return start + int(seconds) * 10**9 + int((fraction + "000000000")[:9])
+    start = _seconds.get(text[:19])
+    if start is not None and text[19:20] == "." and text[-6:] == "+00:00":
+        digits = text[20:-6]
+        if digits.isdecimal() and digits.isascii() and len(digits) <= 9:
+            return start + int(digits) * _SCALE[len(digits)]
     match = _TIME.fullmatch(text)
     if match is None:
         raise NotUnderstood(f"{text!r} is not a time such as 2026-10-01T14:30:00+00:00")
     year, month, day, hour, minute, second = map(int, match.groups()[:6])
-    if not (1 <= month <= 12 and 1 <= day <= 31 and hour < 24 and minute < 60 and second < 61):
+    if not (
+        1 <= month <= 12
+        and 1 <= day <= calendar.monthrange(year, month)[1]
+        and hour < 24
+        and minute < 60
+        and second < 61  # a leap second
+    ):
         raise NotUnderstood(f"{text!r} is not a time that exists")
     whole = calendar.timegm((year, month, day, hour, minute, 0))
     offset = match[8]
     if offset in (None, "Z", "+00:00"):
-        if len(_minutes) > 64:
-            _minutes.clear()
-        _minutes[text[:17]] = whole * 10**9
+        if len(_seconds) > 64:
+            _seconds.clear()
+        _seconds[text[:19]] = (whole + second) * 10**9
     else:
         sign = -1 if offset[0] == "-" else 1
         whole -= sign * (int(offset[1:3]) * 3600 + int(offset[-2:]) * 60)
