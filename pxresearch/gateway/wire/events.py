@@ -90,6 +90,27 @@ class Event(msgspec.Struct, rename="camel", gc=False):
 RECORD_END = "\x1e"
 
 
+class QuoteCall(msgspec.Struct, tag_field="target", tag=MARKET_QUOTE, gc=False):
+    """A quote's whole record, read in one go."""
+
+    arguments: tuple[str, Quote]
+
+
+class TradeCall(msgspec.Struct, tag_field="target", tag=MARKET_TRADE, gc=False):
+    """The record of a trade or several."""
+
+    arguments: tuple[str, list[TapeTrade] | TapeTrade]
+
+
+class DepthCall(msgspec.Struct, tag_field="target", tag=MARKET_DEPTH, gc=False):
+    """The record of a change of the book or several."""
+
+    arguments: tuple[str, list[DepthItem] | DepthItem]
+
+
+MarketCall = QuoteCall | TradeCall | DepthCall
+
+
 class _Wrapped(msgspec.Struct, frozen=True):
     data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     action: int = -1
