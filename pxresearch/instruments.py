@@ -145,6 +145,11 @@ class Instrument:
         """
         return self._cost_row(day).micros
 
+    def fee_parts_micros(self, day: date) -> tuple[int, int]:
+        """The same cost in its two parts: fees (exchange and NFA) and commission, micro-dollars."""
+        row = self._cost_row(day)
+        return row.micros - row.commission, row.commission
+
     def cost_basis(self, day: date) -> str:
         """Say where :meth:`cost_micros` of the day comes from.
 
@@ -188,6 +193,7 @@ class Contract:
 class _Cost:
     valid_from: date
     micros: int
+    commission: int
     basis: str
     source: str
 
@@ -304,6 +310,7 @@ def _costs() -> dict[str, list[_Cost]]:
         cost = _Cost(
             date.fromisoformat(row["valid_from"]),
             _whole(Fraction(row["cost_per_side"]) * _MICROS),
+            _whole(Fraction(row["commission"]) * _MICROS),
             row["basis"],
             row["source"],
         )

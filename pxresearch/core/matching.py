@@ -169,7 +169,7 @@ def _stop_triggers(S, o, c, on_trade):
 
 
 @compiled
-def _visit(S, X, slot, ts, on_trade):
+def visit(S, X, slot, ts, on_trade):
     """Match one order against the present event of its contract."""
     o = S.order[slot]
     c = S.contract[o.contract]
@@ -193,7 +193,7 @@ def _visit(S, X, slot, ts, on_trade):
 
 
 @compiled
-def _ready(o, k, seq, ts):
+def ready(o, k, seq, ts):
     """Whether an order of contract k can meet the present event."""
     if o.contract != k or o.born >= seq or o.visited == seq:
         return False
@@ -218,10 +218,10 @@ def match_event(S, X, k, ts, on_trade):
         while i < S.live_n:
             slot = S.live[i]
             o = S.order[slot]
-            if rank_of(o.role) == rank and _ready(o, k, S.seq, ts):
+            if rank_of(o.role) == rank and ready(o, k, S.seq, ts):
                 o.visited = S.seq
                 before, made = S.live_n, S.orders_made
-                _visit(S, X, slot, ts, on_trade)
+                visit(S, X, slot, ts, on_trade)
                 if S.live_n != before or S.orders_made != made:
                     i = 0
                     continue
