@@ -43,7 +43,8 @@ class Connection:
 class HubServer:
     """Use as a context manager; `url` is the base of both hubs."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
+        self._port = port
         self.connections: list[Connection] = []
         self.faults: list[str] = []
         self.always: str | None = None  # a fault for every attempt
@@ -72,20 +73,24 @@ class HubServer:
 
     def do(self, work: Callable[[], Any]) -> None:
         """Run something on the server's loop and wait for it."""
+
         async def run() -> None:
             done = work()
             if asyncio.iscoroutine(done):
                 await done
+
         asyncio.run_coroutine_threadsafe(run(), self.loop).result(10)
 
     def send(self, hub: str, *records: dict[str, Any] | str) -> None:
         """Send records to whoever is connected, one frame each."""
+
         async def work() -> None:
             one = self.live(hub)
             assert one is not None
             for record in records:
                 text = record if isinstance(record, str) else json.dumps(record) + END
                 await one.socket.send_str(text)
+
         self.do(work)
 
     def event(self, hub: str, target: str, *arguments: Any) -> None:
@@ -108,7 +113,7 @@ class HubServer:
         app.router.add_get("/hubs/{hub}", self._hub)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        await web.TCPSite(runner, "127.0.0.1", self._port).start()
         self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         self._started.set()
         await self._end.wait()
@@ -120,8 +125,9 @@ class HubServer:
     async def _hub(self, request: web.Request) -> web.StreamResponse:
         self.requests.append(time.monotonic())
         fault = self.always or (self.faults.pop(0) if self.faults else "")
-        one = Connection(request.match_info["hub"], request.query.get("access_token", ""),
-                         time.monotonic())
+        one = Connection(
+            request.match_info["hub"], request.query.get("access_token", ""), time.monotonic()
+        )
         self.connections.append(one)
         if fault.isdigit():
             one.over = True
@@ -173,7 +179,9 @@ class HubServer:
         if fault == "silent handshake":
             return False
         if fault == "handshake error" or record.get("version") != 1:
-            await socket.send_str(json.dumps({"error": "The server does not support version"}) + END)
+            await socket.send_str(
+                json.dumps({"error": "The server does not support version"}) + END
+            )
             await socket.close()
             return True
         if fault == "garbled handshake":
@@ -214,7 +222,9 @@ class HubServer:
 
     def _subscribed(self, one: Connection, target: str, arguments: list[Any]) -> None:
         on = target.startswith("Subscribe")
-        name = target.removeprefix("Un").removeprefix("S").removeprefix("s").removeprefix("ubscribe")
+        name = (
+            target.removeprefix("Un").removeprefix("S").removeprefix("s").removeprefix("ubscribe")
+        )
         key = f"{name}({arguments[0]})" if arguments else name
         count = one.live.get(key, 0) + (1 if on else -1)
         if count:

@@ -48,8 +48,9 @@ class Silence:
 
     def __init__(self, is_open: IsOpen, *, stale_s: float, frozen_s: float) -> None:
         self._is_open, self._stale_s, self._frozen_s = is_open, stale_s, frozen_s
-        self._since: dict[str, int] = {}  # when the silence began to count
-        self._stale: dict[str, int] = {}  # stale contracts, and since when they are silent
+        self._seen: dict[str, int] = {}  # stamp of the last event that was noticed
+        self._since: dict[str, int] = {}  # when the silence began to count, on `elapsed`
+        self._stale: dict[str, int] = {}  # the same of those that are stale
         self.frozen = False
 
     @property
@@ -59,9 +60,12 @@ class Silence:
 
     def restart(self) -> None:
         """Count from now on: a connection has begun. What was stale is so until data comes."""
+        self._seen.clear()
         self._since.clear()
 
-    def look(self, contracts: Iterable[str], seen: Mapping[str, int], now: int) -> list[Stale]:
+    def look(
+        self, contracts: Iterable[str], seen: Mapping[str, int], now: int, elapsed: int
+    ) -> list[Stale]:
         """Events for contracts that have fallen silent, or speak again.
 
         Parameters
@@ -69,26 +73,33 @@ class Silence:
         contracts
             That are subscribed.
         seen
-            Time of the last event of each on this connection.
+            Stamp of the last event of each on this connection.
+        now
+            Ns UTC, for the open hours.
+        elapsed
+            Ns on a time line that never runs back.
         """
-        found: list[Stale] = []
         wanted = tuple(contracts)
+        for kept in (self._seen, self._since, self._stale):
+            for gone in kept.keys() - set(wanted):
+                del kept[gone]
+        found: list[Stale] = []
         silent: list[float] = []
         for one in wanted:
-            last = seen.get(one, 0)
-            if one in self._stale and last > self._stale[one]:
-                silent_s = (last - self._stale.pop(one)) / NS
-                found.append(Stale(contract_id=one, ts=last, silent_s=silent_s, fresh=True))
-            if not self._is_open(one, now):
-                self._since[one] = now  # the night does not count
-                continue
-            since = self._since[one] = max(self._since.get(one, now), last)
-            silent.append((now - since) / NS)
-            if silent[-1] >= self._stale_s and one not in self._stale:
-                self._stale[one] = since
-                found.append(Stale(contract_id=one, ts=now, silent_s=silent[-1]))
-        for one in [one for one in self._stale if one not in wanted]:
-            del self._stale[one]
-        self._since = {one: at for one, at in self._since.items() if one in wanted}
+            is_open, last = self._is_open(one, now), seen.get(one)
+            spoke = last is not None and last != self._seen.get(one)
+            if last is not None and spoke:
+                self._seen[one] = last
+                if one in self._stale:
+                    silent_s = (elapsed - self._stale.pop(one)) / NS
+                    found.append(Stale(contract_id=one, ts=now, silent_s=silent_s, fresh=True))
+            if spoke or not is_open:  # the night does not count
+                self._since[one] = elapsed
+            since = self._since.setdefault(one, elapsed)
+            if is_open:
+                silent.append((elapsed - since) / NS)
+                if silent[-1] >= self._stale_s and one not in self._stale:
+                    self._stale[one] = since
+                    found.append(Stale(contract_id=one, ts=now, silent_s=silent[-1]))
         self.frozen = bool(silent) and min(silent) >= self._frozen_s
         return found

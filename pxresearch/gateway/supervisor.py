@@ -4,8 +4,8 @@ One task on the caller's loop. It makes a `Link`, waits for the handshake, subsc
 desired, and from then on looks at it several times a second. Whatever ends a connection, be it the
 hub, the network or a watchdog, goes the same way: gap, tear-down, wait, next attempt.
 
-Times are ns UTC of the clock; a hub that is silent is also noticed when the clock was set back,
-because the waits are counted too.
+Limits are measured on a time line that never runs back (`Elapsed`): a clock that is set back delays
+no watchdog, and a laptop that wakes from sleep notices at once that its connections are dead.
 
 I/O: through `Link`.
 """
@@ -24,7 +24,7 @@ from pxresearch.gateway import reader, wire
 from pxresearch.gateway.contracts import Directory
 from pxresearch.gateway.inbox import Inbox
 from pxresearch.gateway.link import Link
-from pxresearch.gateway.records import Event, Gap, Hub, Notice
+from pxresearch.gateway.records import Gap, Hub, Notice
 from pxresearch.gateway.signalr import Lost
 from pxresearch.gateway.silence import Silence
 from pxresearch.gateway.subscriptions import Desired, Progress, Subscription
@@ -165,6 +165,28 @@ class Backoff:
         self._span = self._max
 
 
+class Elapsed:
+    """A time line of its own, which never runs back.
+
+    It follows the clock forward; where that was set back, it counts our own waits.
+
+    Attributes
+    ----------
+    ns
+        Nanoseconds since it was made.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.ns = 0
+        self._clock, self._last = clock, clock.now()
+
+    def step(self, waited_s: float) -> None:
+        """Move on; we have waited for so long."""
+        now = self._clock.now()
+        self.ns += max(now - self._last, round(waited_s * NS), 0)
+        self._last = now
+
+
 class Supervisor:
     """Keeps one hub; see the module.
 
@@ -190,6 +212,7 @@ class Supervisor:
         self._silence = silence
         self._backoff = Backoff(settings.backoff_s, settings.backoff_max_s, rng)
         self._notices = reader.Notices(hub)
+        self._elapsed = Elapsed(clock)
         self._changed = asyncio.Event()
         self.tried = asyncio.Event()
         self._link: Link | None = None
@@ -276,65 +299,64 @@ class Supervisor:
             self._link = None
 
     async def _opening(self, link: Link) -> None:
-        limit = self._clock.now() + round(self._s.connect_s * NS)
+        limit = self._elapsed.ns + round(self._s.connect_s * NS)
         while not link.open:
             if link.lost is not None:
                 raise link.lost
-            if self._clock.now() >= limit:
+            if self._elapsed.ns >= limit:
                 raise Lost(f"no connection within {self._s.connect_s:g} s")
             await self._pause()
 
     async def _keeping(self, link: Link) -> None:
-        opened = pinged = self._clock.now()
+        opened = pinged = heard = self._elapsed.ns
+        count = link.count
         progress = self._progress = Progress(
             self._desired, answer_s=self._s.answer_s, retry_s=self._s.retry_s
         )
         if self._silence is not None:
             self._silence.restart()
-        count, still = -1, 0.0
         while True:
-            now = self._clock.now()
-            self._controls(link, progress, now)
+            self._controls(link, progress)
             if link.lost is not None:
                 raise link.lost
-            for call in progress.due(now):
-                link.call(*call)
-            if (late := progress.overdue(now)) is not None:
-                raise Lost(f"{late} was not answered within {self._s.answer_s:g} s")
-            if not self._connected and progress.settled:
-                self._returned(now)
-            if now - opened >= self._s.healthy_s * NS:
+            elapsed = self._elapsed.ns
+            self._subscribe(link, progress, elapsed)
+            if elapsed - opened >= self._s.healthy_s * NS:
                 self._backoff.reset()
                 self._attempts = 0
-            if now - pinged >= self._s.ping_s * NS:
+            if elapsed - pinged >= self._s.ping_s * NS:
                 link.ping()
-                pinged = now
-            count, still = self._watch(link, now, count, still)
-            still += self._s.tick_s * (not await self._pause())
+                pinged = elapsed
+            if link.count != count:
+                count, heard = link.count, elapsed
+            if elapsed - heard >= self._s.silent_s * NS:
+                raise Lost(f"nothing was received for {(elapsed - heard) / NS:.0f} s")
+            self._watch_market(link, elapsed)
+            await self._pause()
 
-    def _watch(self, link: Link, now: int, count: int, still: float) -> tuple[int, float]:
-        """Give the hub up when it is dead or frozen."""
-        if link.count != count:
-            count, still = link.count, 0.0
-        silent = max(still, (now - (link.received or now)) / NS)
-        if silent >= self._s.silent_s:
-            raise Lost(f"nothing was received for {silent:.0f} s")
-        if self._silence is not None and self._connected:
-            stale = self._silence.look(self._desired.contracts, link.reader.seen, now)
-            self._inbox.put(stale)
-            if self._silence.frozen:
-                raise Lost(
-                    "no market data of any contract in open hours for "
-                    f"{self._s.market_silence_reconnect_s:g} s"
-                )
-        return count, still
+    def _subscribe(self, link: Link, progress: Progress, elapsed: int) -> None:
+        for call in progress.due(elapsed):
+            link.call(*call)
+        if (late := progress.overdue(elapsed)) is not None:
+            raise Lost(f"{late} was not answered within {self._s.answer_s:g} s")
+        if not self._connected and progress.settled:
+            self._returned()
 
-    def _controls(self, link: Link, progress: Progress, now: int) -> None:
-        controls = link.reader.controls
+    def _watch_market(self, link: Link, elapsed: int) -> None:
+        if self._silence is None or not self._connected:
+            return
+        contracts, now = self._desired.contracts, self._clock.now()
+        self._inbox.put(self._silence.look(contracts, link.reader.seen, now, elapsed))
+        if self._silence.frozen:
+            limit = self._s.market_silence_reconnect_s
+            raise Lost(f"no market data of any contract in open hours for {limit:g} s")
+
+    def _controls(self, link: Link, progress: Progress) -> None:
+        controls, now = link.reader.controls, self._clock.now()
         while controls:
             record = controls.pop(0)
             if record.type == reader.COMPLETION:
-                if (refused := progress.answered(record, now)) is not None:
+                if (refused := progress.answered(record, self._elapsed.ns)) is not None:
                     self._inbox.put(self._notices.say(f"refused {refused}", refused, now))
             elif record.type == reader.CLOSE:
                 said = f": {record.error[:200]}" if record.error else ""
@@ -345,21 +367,23 @@ class Supervisor:
                 self._inbox.put([Notice(ts=now, hub=self.hub, kind="logout", text=text)])
                 raise Lost("the venue ended this session (GatewayLogout)")
 
-    async def _pause(self) -> bool:
-        """Wait a tick, or until something has changed; whether it has."""
+    async def _pause(self) -> None:
+        """Wait a tick, or until something has changed."""
+        waited_s = 0.0
         try:
             await self._clock.within(self._s.tick_s, self._changed.wait())
         except TimeoutError:
-            return False
+            waited_s = self._s.tick_s
         self._changed.clear()
-        return True
+        self._elapsed.step(waited_s)
 
     # ------------------------------------------------------------ coming and going
-    def _returned(self, now: int) -> None:
-        self._connected, self._since, self._reason = True, now, ""
+    def _returned(self) -> None:
+        self._connected, self._since, self._reason = True, self._clock.now(), ""
         if self._gap_from is not None:
             since, self._gap_from = self._gap_from, None
-            self._inbox.put([Gap(hub=self.hub, since=since, until=now, reason="reconnected")])
+            gap = Gap(hub=self.hub, since=since, until=self._since, reason="reconnected")
+            self._inbox.put([gap])
         self.tried.set()
 
     def _failed(self, error: Lost | GatewayError) -> None:
@@ -371,7 +395,5 @@ class Supervisor:
             self._connected, self._since = False, now
         if self._gap_from is None:
             self._gap_from = min(self._last_received or self._since, now)
-            gone: list[Event] = [
-                Gap(hub=self.hub, since=self._gap_from, until=None, reason=self._reason)
-            ]
-            self._inbox.put(gone)
+            gap = Gap(hub=self.hub, since=self._gap_from, until=None, reason=self._reason)
+            self._inbox.put([gap])
