@@ -14,31 +14,34 @@ import pytest
 from pxresearch import hooks
 from pxresearch.core import jit, kept, prebuilt
 from pxresearch.core.replay import drive
+from pxresearch.core.venue import venue
 
 
-def test_engine_bc_is_of_this_source() -> None:
+@pytest.mark.parametrize("name", prebuilt.NAMES)
+def test_the_shipped_files_are_of_this_source(name: str) -> None:
     """After a change of the core: python -m pxresearch.core.prebuilt."""
-    with prebuilt.FILE.open("rb") as file:
+    with prebuilt.file_of(name).open("rb") as file:
         assert json.loads(file.readline())["stamp"] == jit.core_stamp()
 
 
-def test_the_shipped_engine_is_what_runs(tmp_path: Path) -> None:
-    call = prebuilt.load(jit.core_stamp(), str(tmp_path))
+@pytest.mark.parametrize(("name", "entry"), [("engine", drive), ("venue", venue)])
+def test_the_shipped_entries_are_what_runs(name: str, entry: jit.Entry, tmp_path: Path) -> None:
+    call = prebuilt.load(name, jit.core_stamp(), str(tmp_path))
     assert call is not None
-    assert len(list(tmp_path.glob("pxresearch-engine-*.bin"))) == 1
-    again = prebuilt.load(jit.core_stamp(), str(tmp_path))
+    assert len(list(tmp_path.glob(f"pxresearch-{name}-*.bin"))) == 1
+    again = prebuilt.load(name, jit.core_stamp(), str(tmp_path))
     assert again is not None
     assert again.code.address != 0  # type: ignore[attr-defined]
-    assert drive.dispatcher.py_func.__name__ == "drive"
+    assert entry.dispatcher.py_func.__name__ in ("drive", "venue")
 
 
 def test_another_source_is_not_served(tmp_path: Path) -> None:
-    assert prebuilt.load("another stamp", str(tmp_path)) is None
+    assert prebuilt.load("engine", "another stamp", str(tmp_path)) is None
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_torn_file_is_not_served(tmp_path: Path) -> None:
-    prebuilt.load(jit.core_stamp(), str(tmp_path))
+    prebuilt.load("engine", jit.core_stamp(), str(tmp_path))
     (path,) = tmp_path.iterdir()
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])

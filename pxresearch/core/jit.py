@@ -102,11 +102,11 @@ def cache_folder() -> str:
 class Entry:
     """A compiled function that Python calls: compiled on first call, for one signature.
 
-    numba caches it on disk, under the stamp of the core. An entry that is `prebuilt` is taken from
-    engine.bc if that is of this very source (core/prebuilt.py).
+    numba caches it on disk, under the stamp of the core. An entry with the name of a
+    `prebuilt` file is taken from that if it is of this very source (core/prebuilt.py).
     """
 
-    def __init__(self, function: Callable[..., Any], signature: str, prebuilt: bool) -> None:
+    def __init__(self, function: Callable[..., Any], signature: str, prebuilt: str) -> None:
         functools.update_wrapper(self, function)
         self.signature = signature
         self.dispatcher: Any = numba.njit(
@@ -128,14 +128,14 @@ class Entry:
         if self._prebuilt:
             from pxresearch.core import prebuilt
 
-            found = prebuilt.load(core_stamp(), cache_folder())
+            found = prebuilt.load(self._prebuilt, core_stamp(), cache_folder())
             if found is not None:
                 return found
         self.dispatcher.compile(self.signature)
         return self.dispatcher
 
 
-def entry(signature: str, prebuilt: bool = False) -> Callable[[Callable[..., Any]], Entry]:
+def entry(signature: str, prebuilt: str = "") -> Callable[[Callable[..., Any]], Entry]:
     """Make a function an `Entry`."""
     return lambda function: Entry(function, signature, prebuilt)
 

@@ -356,7 +356,7 @@ def _finish(S, X, close):
         write_order(X, o, o.status, 0, S.now)
 
 
-@entry("int64(int64, int64, int64, int64, int64, int64, int64, int64, int64)", prebuilt=True)
+@entry("int64(int64, int64, int64, int64, int64, int64, int64, int64, int64)", prebuilt="engine")
 def drive(engine_address, wires_address, what, k, ts, a, b, c, d):
     """The one entry to the compiled engine.
 

@@ -116,7 +116,7 @@ def _add(S, k, ts, side, qty, kind, resting):
     return slot
 
 
-@entry("int64(int64, int64, int64, int64, int64, int64, int64, int64, int64)")
+@entry("int64(int64, int64, int64, int64, int64, int64, int64, int64, int64)", prebuilt="venue")
 def venue(engine_address, wires_address, what, k, ts, a, b, c, d):
     """The one entry to the compiled venue; a call drops the log rows of the call before.
 

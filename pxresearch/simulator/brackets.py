@@ -113,20 +113,12 @@ def protect_position(floor: Floor, account: VenueAccount, listed: Listed) -> Non
         if amount is not None:
             tick = listed.product.tick_value_micros * abs(position)
             level = entry + way * side * max(1, micros(amount) // tick)
-            legs.append(
-                VenueOrder(
-                    id=floor.order_id(),
-                    account_id=account.id,
-                    listed=listed,
-                    type=kind,
-                    side=-side,
-                    size=abs(position),
-                    created=floor.now,
-                    updated=floor.now,
-                    of_position=True,
-                    offset=level - entry,
-                )  # fmt: skip
-            )
+            leg = VenueOrder(
+                id=floor.order_id(), account_id=account.id, listed=listed, type=kind, side=-side,
+                size=abs(position), created=floor.now, updated=floor.now, of_position=True,
+                offset=level - entry,
+            )  # fmt: skip
+            legs.append(leg)
     _join(legs)
     for leg in legs:
         account.book.add(leg)

@@ -169,8 +169,7 @@ def _room(
     floor: Floor, account: VenueAccount, listed: Listed, request: wire.PlaceOrder
 ) -> str | None:
     if cap_exceeded(floor, account, listed, request.side.sign, request.size):
-        minis = floor.settings.max_minis[account.spec.kind]
-        return f"Maximum position exceeded. Limit is {minis} minis or {10 * minis} micros."
+        return over_cap(floor, account)
     held, _ = account.matcher.position(listed.id)
     if account.matcher.balance <= 0 and held * request.side.sign >= 0:
         return NO_MARGIN
@@ -178,6 +177,12 @@ def _room(
     if account.book.working_n + 3 - legs.count(None) > _ROOM:
         return TOO_MANY_ORDERS
     return None if floor.contract_slot(account, listed) is not None else TOO_MANY_CONTRACTS
+
+
+def over_cap(floor: Floor, account: VenueAccount) -> str:
+    """Message of a position that would be too large."""
+    minis = floor.settings.max_minis[account.spec.kind]
+    return f"Maximum position exceeded. Limit is {minis} minis or {10 * minis} micros."
 
 
 def cap_exceeded(floor: Floor, account: VenueAccount, listed: Listed, side: int, size: int) -> bool:

@@ -82,7 +82,7 @@ class Desk:
         order = VenueOrder(
             id=self.floor.order_id(), account_id=account.id, listed=listed, type=request.type,
             side=side, size=request.size, created=self.floor.now, updated=self.floor.now,
-            tag=request.custom_tag,
+            tag=request.custom_tag or None,
         )  # fmt: skip
         if request.type is OrderType.LIMIT:
             order.limit = _ticks(listed, request.limit_price)
@@ -110,7 +110,7 @@ class Desk:
             side=1 if request.side is wire.OrderSide.BUY else -1, size=request.size,
             created=self.floor.now, updated=self.floor.now, status=OrderStatus.REJECTED,
             limit=_ticks(listed, request.limit_price), stop=_ticks(listed, request.stop_price),
-            tag=None if why == checks.TAG_USED else request.custom_tag,
+            tag=None if why == checks.TAG_USED else request.custom_tag or None,
         )  # fmt: skip
         account.book.add(order)
         self.floor.tell_order(account, order)
@@ -135,7 +135,8 @@ class Desk:
         if request.size is not None:
             self._resize(account, order, request.size)
         order.updated = self.floor.now
-        if order.slot >= 0 and (request.trail_price or request.stop_price or request.limit_price):
+        priced = (request.limit_price, request.stop_price, request.trail_price)
+        if order.slot >= 0 and any(price is not None for price in priced):
             self.floor.set_prices(account, order)
         self.floor.tell_order(account, order)
         if order.slot >= 0 and request.limit_price is not None:
@@ -162,9 +163,9 @@ class Desk:
             if request.size <= order.filled:
                 return checks.BAD_SIZE
             more = request.size - order.size
-            if more > 0 and not order.is_leg:
-                if checks.cap_exceeded(floor, account, listed, order.side, more):
-                    return "Maximum position exceeded."
+            adds = more > 0 and not order.is_leg
+            if adds and checks.cap_exceeded(floor, account, listed, order.side, more):
+                return checks.over_cap(floor, account)
         for price, fits in (
             (request.limit_price, order.limit is not None),
             (request.stop_price, order.type is OrderType.STOP),

@@ -1,8 +1,8 @@
 """The simulated exchange: accounts, orders, brackets, positions and trades, on the core's matching.
 
 Pure and deterministic: ids, answers and events follow from the calls alone. Fills, positions,
-profit and costs are the core's own (`core.matching`, `core.account`), so an order fills here when it
-would fill in a backtest on the same quotes and trades. How the real venue behaves where that is
+profit and costs are the core's own (`core.matching`, `core.account`), so an order fills here when
+it would fill in a backtest on the same quotes and trades. How the real venue behaves where that is
 known, and the switches where it is not: docs/simulator.md.
 
 I/O: none
@@ -163,12 +163,13 @@ class Exchange:
     def _advance(self, now: int) -> None:
         if self._floor.advance(now):
             rules.new_day(self._floor)
-        self._trading.release()
+        if self._trading.holds:
+            self._trading.release()
 
     # ------------------------------------------------------------ by hand
     def manual(
         self, account_id: int, contract_id: str, side: int, size: int, *,
-        type: OrderType = OrderType.MARKET, limit_price: Decimal | None = None,  # noqa: A002
+        type: OrderType = OrderType.MARKET, limit_price: Decimal | None = None,
         stop_price: Decimal | None = None, now: int,
     ) -> wire.Answer:  # fmt: skip
         """Order by hand in the platform, without a tag; `side` is +1 or -1."""
@@ -186,7 +187,7 @@ class Exchange:
         self._floor.tell_account(account)
 
     def halt(self, contract_id: str, halted: bool) -> None:
-        """Halt or resume trading in a contract; quotes go on, orders are neither taken nor filled."""
+        """Halt or resume a contract: quotes go on, orders are neither taken nor filled."""
         self._listed(contract_id)
         (self._floor.halted.add if halted else self._floor.halted.discard)(contract_id)
 

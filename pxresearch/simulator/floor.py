@@ -107,15 +107,10 @@ class Floor:
         """Add an event for the account's owner."""
         if self.oneoffs.use(OneOff.DROP_EVENT):
             return
-        self._events.append(
-            UserEvent(
-                owner=account.owner,
-                account_id=account.id,
-                target=target,
-                action=action,
-                record=record,
-            )  # fmt: skip
-        )
+        event = UserEvent(
+            owner=account.owner, account_id=account.id, target=target, action=action, record=record
+        )  # fmt: skip
+        self._events.append(event)
 
     def tell_order(self, account: VenueAccount, order: VenueOrder) -> None:
         """Tell of an order as it is now."""

@@ -10,6 +10,7 @@ I/O: none
 from __future__ import annotations
 
 import calendar
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -30,24 +31,24 @@ _ROLLS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Listed:
     """A contract at the venue; prices are ticks inside and exact decimals outside."""
 
     contract: Contract
     active: bool
 
-    @property
+    @functools.cached_property
     def product(self) -> Instrument:
         """The product."""
         return self.contract.instrument
 
-    @property
+    @functools.cached_property
     def symbol_id(self) -> str:
         """Id of the product, ``F.US.ENQ``."""
         return self.product.projectx_id
 
-    @property
+    @functools.cached_property
     def id(self) -> str:
         """Id of the contract, ``CON.F.US.ENQ.Z26``."""
         return f"CON.{self.symbol_id}.{self.code[len(self.product.root) :]}"

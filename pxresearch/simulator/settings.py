@@ -1,7 +1,7 @@
 """What a venue does where the real one is not known, and what it permits: one switch each.
 
-The defaults are those of the reference ([SIM] choices) and of the backtest: an order fills here when
-it would fill there.
+The defaults are those of the reference ([SIM] choices) and of the backtest: an order fills here
+when it would fill there.
 
 I/O: none
 """

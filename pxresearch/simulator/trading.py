@@ -34,12 +34,11 @@ class Trading:
         """Take a checked order, with its legs, and let it meet the market."""
         floor = self.floor
         order.legs = brackets.make_legs(floor, order)
-        batch = [*order.legs[:1], order, *order.legs[1:]]
-        if order.legs and not order.legs[0].is_stop:
-            batch = [order, *order.legs]
+        stops = [leg for leg in order.legs if leg.is_stop]
+        targets = [leg for leg in order.legs if not leg.is_stop]
         for one in (order, *order.legs):
             account.book.add(one)
-        for one in batch:
+        for one in (*stops, order, *targets):
             floor.tell_order(account, one)
         if floor.oneoffs.use(OneOff.HOLD_ACK):
             until = floor.now + floor.settings.ack_delay_ms * _MS
@@ -47,13 +46,21 @@ class Trading:
         else:
             self.activate(account, order)
 
+    @property
+    def holds(self) -> bool:
+        """Whether an acknowledgement is held back."""
+        return bool(self._held)
+
     def release(self) -> None:
         """Let held orders whose time has come meet the market."""
-        due = [held for held in self._held if held[0] <= self.floor.now]
-        self._held = [held for held in self._held if held[0] > self.floor.now]
-        for _, account, order in due:
-            if not order.status.done:
+        held, self._held = self._held, []
+        for until, account, order in held:
+            if order.status.done:
+                continue
+            if until <= self.floor.now and self.floor.is_tradable(order.listed):
                 self.activate(account, order)
+            else:
+                self._held.append((until, account, order))
 
     def activate(self, account: VenueAccount, order: VenueOrder) -> None:
         """Let an order reach the book: it fills at once, or rests and is told of as open."""
