@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Protocol
 
@@ -149,7 +149,7 @@ def _id_of(code: str) -> str:
 async def bar_pages(
     rest: BarSource, listing: Listing, start_ns: int, end_ns: int, length: Length, *,
     limit: int = wire.MAX_BARS, live: bool = False,
-) -> AsyncIterator[list[Bar]]:  # fmt: skip
+) -> AsyncGenerator[list[Bar], None]:  # fmt: skip
     """Yield the bars that open in ``[start_ns, end_ns)``, newest page first, each ascending.
 
     What has been yielded is whole: no bar between the oldest one seen and `end_ns` comes later.
