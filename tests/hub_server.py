@@ -137,7 +137,7 @@ class HubServer:
             await self._end.wait()
         if fault in ("drop upgrade", "reset upgrade"):
             one.over = True
-            _reset_transport(request) if fault.startswith("reset") else request.transport.close()
+            _reset_transport(request) if fault.startswith("reset") else _close_transport(request)
             return web.Response()
         socket = one.socket = web.WebSocketResponse(compress=False, autoping=False)
         await socket.prepare(request)
@@ -243,3 +243,7 @@ def _reset(socket: web.WebSocketResponse) -> None:
 
 def _reset_transport(request: web.Request) -> None:
     request.transport.abort()  # type: ignore[union-attr]
+
+
+def _close_transport(request: web.Request) -> None:
+    request.transport.close()  # type: ignore[union-attr]

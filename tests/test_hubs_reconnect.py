@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from pxresearch.clock import NS
 from pxresearch.errors import LoginRefused, NotReachable
+from pxresearch.gateway.pace import Backoff
 from pxresearch.gateway.records import Gap, Hub, Notice, Quote, Stale
-from pxresearch.gateway.supervisor import Backoff
 from tests.hub_kit import (
     ES,
     ID,
@@ -96,6 +96,7 @@ def test_recovers_from_the_end_of_a_live_connection(how: str) -> None:
                 assert isinstance(lost, Gap)
                 assert isinstance(back, Gap)
                 assert (lost.hub, lost.until) == (Hub.MARKET, None)
+                assert back.until is not None
                 assert back.since == lost.since < back.until
                 assert both_live(server, hubs)
                 assert hubs.state(Hub.MARKET).generation == 2

@@ -19,19 +19,17 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import TYPE_CHECKING
 
 from pxresearch.clock import Clock, WallClock
 from pxresearch.errors import UsageError
 from pxresearch.gateway.contracts import Directory
+from pxresearch.gateway.hubstate import HubSettings, HubState
 from pxresearch.gateway.inbox import Inbox
+from pxresearch.gateway.profiles import Profile
 from pxresearch.gateway.records import Event, Hub
 from pxresearch.gateway.silence import Silence, open_hours
 from pxresearch.gateway.subscriptions import Desired
-from pxresearch.gateway.supervisor import HubSettings, HubState, Supervisor, Tokens
-
-if TYPE_CHECKING:
-    from pxresearch.gateway.profiles import Profile
+from pxresearch.gateway.supervisor import Supervisor, Tokens
 
 __all__ = ["HubSettings", "HubState", "Hubs", "Tokens"]
 
@@ -139,7 +137,7 @@ class Hubs:
             for task in tasks:
                 task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._inbox.close()
+        self._over()
 
     async def get(self) -> list[Event]:
         """Next events of both hubs, in the order of their receipt; ``[]`` only after `stop`.
@@ -168,6 +166,9 @@ class Hubs:
         if task.cancelled() or task.exception() is None:
             return
         self._crash = self._crash or task.exception()
+        self._over()
+
+    def _over(self) -> None:
         for one in self._supervisors.values():
-            one.tried.set()
+            one.tried.set()  # a `start` that still waits returns
         self._inbox.close()

@@ -16,9 +16,10 @@ from collections.abc import Callable
 from pxresearch.clock import Clock
 from pxresearch.gateway.inbox import Inbox
 from pxresearch.gateway.reader import Reader
-from pxresearch.gateway.signalr import Connection, Lost
+from pxresearch.gateway.signalr import Connection
+from pxresearch.gateway.websocket import Lost
 
-_END_S = 0.6  # a thread that is told to end has noticed by then
+_END_S = 0.5  # a thread that is told to end has noticed by then
 
 
 class Link:

@@ -16,112 +16,20 @@ import asyncio
 import random
 from typing import Protocol
 
-import msgspec
-
 from pxresearch.clock import NS, Clock
 from pxresearch.errors import GatewayError, NotReachable
 from pxresearch.gateway import reader, wire
 from pxresearch.gateway.contracts import Directory
+from pxresearch.gateway.hubstate import HubSettings, HubState
 from pxresearch.gateway.inbox import Inbox
 from pxresearch.gateway.link import Link
+from pxresearch.gateway.pace import Backoff, Elapsed
 from pxresearch.gateway.records import Gap, Hub, Notice
-from pxresearch.gateway.signalr import Lost
 from pxresearch.gateway.silence import Silence
-from pxresearch.gateway.subscriptions import Desired, Progress, Subscription
+from pxresearch.gateway.subscriptions import Desired, Progress
+from pxresearch.gateway.websocket import Lost
 
 _UNAUTHORISED = 401
-
-
-class HubSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How the hubs are kept; seconds.
-
-    Attributes
-    ----------
-    hubs
-        Which to connect.
-    connect_s, answer_s
-        Limits of a connection's opening, and of the completion of a call.
-    ping_s, silent_s
-        When we ping, and after what silence (no record at all) a hub is given up.
-    backoff_s, backoff_max_s, healthy_s
-        First and longest wait between attempts, and how long a connection must have lived for the
-        next wait to be the first again.
-    retry_s
-        When a refused subscription is asked for again.
-    stale_s
-        A subscribed contract without data in open hours for so long is stale.
-    market_silence_reconnect_s
-        All of them silent for so long: the hub is frozen and connected anew.
-    always_open
-        The market has no hours, as in the simulator.
-    max_attempts
-        Failed attempts in a row after which it gives up and `get` raises; None: never.
-    capacity, limit
-        Events waiting from which on quotes are coalesced, and at the very most.
-    tick_s
-        How often the watchdogs look.
-    """
-
-    hubs: tuple[Hub, ...] = (Hub.USER, Hub.MARKET)
-    connect_s: float = 10.0
-    answer_s: float = 5.0
-    ping_s: float = 12.0
-    silent_s: float = 32.0
-    backoff_s: float = 0.25
-    backoff_max_s: float = 30.0
-    healthy_s: float = 10.0
-    retry_s: float = 30.0
-    stale_s: float = 30.0
-    market_silence_reconnect_s: float = 120.0
-    always_open: bool = False
-    max_attempts: int | None = None
-    capacity: int = 10_000
-    limit: int = 200_000
-    tick_s: float = 0.25
-
-
-class HubState(msgspec.Struct, frozen=True, kw_only=True):
-    """How a hub is.
-
-    Attributes
-    ----------
-    connected
-        Everything that is wanted has been subscribed or refused.
-    since
-        When that began or ended, ns UTC.
-    generation
-        Number of the connection.
-    attempts
-        Failed attempts in a row.
-    reason
-        Why it is not connected.
-    last_received, last_data
-        When the last record, and the last event came, ns UTC.
-    coalesced, lag_s
-        Of the inbox, which both hubs share: quotes and depth that newer ones replaced; age of the
-        oldest event of the last batch.
-    junk, unknown
-        Records that could not be read; events and records of a kind that nobody knows.
-    subscribed, refused
-        Streams that the hub confirmed, and those that it refused.
-    stale
-        Contracts that are silent in open hours.
-    """
-
-    connected: bool
-    since: int
-    generation: int
-    attempts: int
-    reason: str
-    last_received: int | None
-    last_data: int | None
-    coalesced: int
-    lag_s: float
-    junk: int
-    unknown: int
-    subscribed: tuple[Subscription, ...]
-    refused: tuple[Subscription, ...]
-    stale: tuple[str, ...]
 
 
 class Tokens(Protocol):
@@ -134,57 +42,6 @@ class Tokens(Protocol):
     async def fresh_token(self) -> str:
         """Token of a new login."""
         ...
-
-
-class Backoff:
-    """Waits between attempts: they double up to a limit, and each is drawn from its upper half.
-
-    Examples
-    --------
-    >>> waits = Backoff(0.25, 30.0, random.Random(1))
-    >>> all(0.25 <= waits.next() <= 30.0 for _ in range(20))
-    True
-    """
-
-    def __init__(self, first_s: float, max_s: float, rng: random.Random) -> None:
-        self._first, self._max, self._rng = 2 * first_s, max_s, rng
-        self._span = self._first
-
-    def next(self) -> float:
-        """Seconds to wait now."""
-        span = min(self._span, self._max)
-        self._span = span * 2
-        return span * self._rng.uniform(0.5, 1.0)
-
-    def reset(self) -> None:
-        """Begin anew."""
-        self._span = self._first
-
-    def longest(self) -> None:
-        """Wait long from now on: somebody else wants the session, and it is not fought for."""
-        self._span = self._max
-
-
-class Elapsed:
-    """A time line of its own, which never runs back.
-
-    It follows the clock forward; where that was set back, it counts our own waits.
-
-    Attributes
-    ----------
-    ns
-        Nanoseconds since it was made.
-    """
-
-    def __init__(self, clock: Clock) -> None:
-        self.ns = 0
-        self._clock, self._last = clock, clock.now()
-
-    def step(self, waited_s: float) -> None:
-        """Move on; we have waited for so long."""
-        now = self._clock.now()
-        self.ns += max(now - self._last, round(waited_s * NS), 0)
-        self._last = now
 
 
 class Supervisor:
@@ -277,12 +134,12 @@ class Supervisor:
 
     # ------------------------------------------------------------ one connection
     async def _attempt(self) -> None:
-        fresh, self._want_fresh = self._want_fresh, False
         self._changed.clear()
+        ask = self._tokens.fresh_token if self._want_fresh else self._tokens.token
         read = reader.Reader(self.hub, self._directory, self._notices)
         link = self._link = Link(
-            self._url, await (self._tokens.fresh_token() if fresh else self._tokens.token()),
-            read, self._inbox, self._clock, self.wake, f"pxresearch {self.hub} hub",
+            self._url, await ask(), read, self._inbox, self._clock, self.wake,
+            f"pxresearch {self.hub} hub",
         )  # fmt: skip
         try:
             link.start()
@@ -389,7 +246,8 @@ class Supervisor:
     def _failed(self, error: Lost | GatewayError) -> None:
         now = self._clock.now()
         self._attempts += 1
-        self._want_fresh = isinstance(error, Lost) and error.status == _UNAUTHORISED
+        if isinstance(error, Lost):
+            self._want_fresh = error.status == _UNAUTHORISED
         self._reason = str(error)
         if self._connected:
             self._connected, self._since = False, now
