@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -43,8 +44,8 @@ class Connection:
 class HubServer:
     """Use as a context manager; `url` is the base of both hubs."""
 
-    def __init__(self, port: int = 0) -> None:
-        self._port = port
+    def __init__(self, port: int = 0, context: ssl.SSLContext | None = None) -> None:
+        self._port, self._context = port, context
         self.connections: list[Connection] = []
         self.faults: list[str] = []
         self.always: str | None = None  # a fault for every attempt
@@ -113,8 +114,8 @@ class HubServer:
         app.router.add_get("/hubs/{hub}", self._hub)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", self._port).start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        await web.TCPSite(runner, "127.0.0.1", self._port, ssl_context=self._context).start()
+        self.url = f"{'https' if self._context else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
         self._started.set()
         await self._end.wait()
         for one in self.connections:

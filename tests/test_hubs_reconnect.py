@@ -278,20 +278,26 @@ def test_logout_is_told_and_not_fought() -> None:
 
 
 def test_refused_subscription_is_told_and_asked_for_again() -> None:
-    """The connection stays, the state names what is missing, and a later yes ends it."""
+    """The connection stays, but the gap is open until a later yes: orders would go unheard."""
 
     async def run() -> None:
         clock = FastClock()
         with HubServer() as server:
             server.refused_methods = {"SubscribeOrders"}
             async with running(server, clock=clock, hubs=(Hub.USER,)) as hubs:
-                (told,) = await events_until(hubs, lambda seen: seen)
+                told, lost = await events_until(hubs, lambda seen: len(seen) >= 2)
                 assert isinstance(told, Notice)
                 assert "SubscribeOrders(7001122)" in told.text
+                assert isinstance(lost, Gap)
+                assert "Orders(7001122)" in lost.reason
                 assert [str(one) for one in hubs.state(Hub.USER).refused] == ["Orders(7001122)"]
+                assert not hubs.state(Hub.USER).connected
                 server.refused_methods = set()
-                await until(lambda: len(hubs.state(Hub.USER).subscribed) == 4)
-                assert not hubs.state(Hub.USER).refused
+                (back,) = await events_until(hubs, lambda seen: seen)
+                assert isinstance(back, Gap)
+                assert back.until is not None
+                assert len(hubs.state(Hub.USER).subscribed) == 4
+                assert hubs.state(Hub.USER).connected
                 assert len(server.requests) == 1
 
     asyncio.run(run())

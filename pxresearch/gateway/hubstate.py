@@ -65,7 +65,8 @@ class HubState(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     connected
-        Everything that is wanted has been subscribed or refused.
+        Everything that is wanted has been subscribed. The market hub may have refused some of it;
+        a user hub that refused anything does not count as connected.
     since
         When that began or ended, ns UTC.
     generation

@@ -146,16 +146,20 @@ class Connection(BaseHubConnection):
         Goes into the address, which is where ProjectX looks for it.
     sink
         What is told, in the thread that runs `run`.
+    context
+        For TLS; by default the system's certificates are trusted.
     """
 
-    def __init__(self, url: str, token: str, sink: Sink) -> None:
+    def __init__(
+        self, url: str, token: str, sink: Sink, context: ssl.SSLContext | None = None
+    ) -> None:
         joint = "&" if urlsplit(url).query else "?"
         super().__init__(
             url=f"{url}{joint}access_token={quote(token, safe='')}", headers={},
             skip_negotiation=True,
         )  # fmt: skip
         self.logger = QUIET
-        self.transport: Transport = Transport(sink, self.url, self.ssl_context)
+        self.transport: Transport = Transport(sink, self.url, context or self.ssl_context)
 
     def run(self) -> None:
         """Connect and receive until it is over; always ends in `Lost`."""

@@ -196,8 +196,11 @@ class Supervisor:
             link.call(*call)
         if (late := progress.overdue(elapsed)) is not None:
             raise Lost(f"{late} was not answered within {self._s.answer_s:g} s")
-        if not self._connected and progress.settled:
-            self._returned()
+        if progress.settled:
+            if self.hub is Hub.USER and progress.refused:
+                self._incomplete(", ".join(map(str, progress.refused)))
+            elif not self._connected:
+                self._returned()
 
     def _watch_market(self, link: Link, elapsed: int) -> None:
         if self._silence is None or not self._connected:
@@ -243,15 +246,21 @@ class Supervisor:
             self._inbox.put([gap])
         self.tried.set()
 
+    def _incomplete(self, refused: str) -> None:
+        """Count the hub as away although it is there: events of ours would be missed."""
+        self._away(f"the hub refused {refused}")
+        self.tried.set()
+
     def _failed(self, error: Lost | GatewayError) -> None:
-        now = self._clock.now()
         self._attempts += 1
         if isinstance(error, Lost):
             self._want_fresh = error.status == _UNAUTHORISED
-        self._reason = str(error)
+        self._away(str(error))
+
+    def _away(self, reason: str) -> None:
+        now, self._reason = self._clock.now(), reason
         if self._connected:
             self._connected, self._since = False, now
         if self._gap_from is None:
             self._gap_from = min(self._last_received or self._since, now)
-            gap = Gap(hub=self.hub, since=self._gap_from, until=None, reason=self._reason)
-            self._inbox.put([gap])
+            self._inbox.put([Gap(hub=self.hub, since=self._gap_from, until=None, reason=reason)])

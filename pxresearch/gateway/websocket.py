@@ -78,8 +78,15 @@ class Socket(WebSocketClient):
             while True:
                 self._deliver(reader, chunk)
                 chunk = self._read()
-        except (OSError, wsframes.BadFrame) as error:
-            raise Lost(f"{type(error).__name__}: {error}") from None
+        except ssl.SSLCertVerificationError as error:
+            raise Lost(f"the hub's certificate is not accepted: {error.verify_message}") from None
+        except socket.gaierror as error:
+            host = urlsplit(self.url).hostname
+            raise Lost(f"the name {host!r} could not be looked up: {error.strerror}") from None
+        except OSError as error:
+            raise Lost(f"the network failed: {error.strerror or error}") from None
+        except wsframes.BadFrame as error:
+            raise Lost(f"the hub does not speak WebSocket: {error}") from None
         finally:
             self.running = False
             with self._io:
@@ -195,7 +202,7 @@ class Socket(WebSocketClient):
         try:
             self._write(wsframes.frame(opcode, payload))
         except OSError as error:
-            raise Lost(f"{type(error).__name__}: {error}") from None
+            raise Lost(f"the network failed: {error.strerror or error}") from None
 
     def _write(self, data: bytes) -> None:
         with self._io:
