@@ -36,8 +36,8 @@ from pxresearch.errors import AmbiguousInput, CatalogError, DataError, UsageErro
 from pxresearch.instruments import Contract
 from pxresearch.instruments import contract as read_code
 from pxresearch.validation.schema import (
-    KINDS,
     PRICES,
+    STORED,
     time_column,
     utc,
 )
@@ -55,7 +55,7 @@ class Ticks:
     contract
         The contract, with its instrument.
     kinds
-        Which of quotes, trades and bars there are.
+        Which of quotes, trades, bars and depth there are.
     bar_spec
         Length of the bars, for example ``"1m"``; None without bars.
     """
@@ -64,7 +64,7 @@ class Ticks:
         self.contract = contract
         self._days = dict(sorted(days.items()))
         held = {kind for chunks in self._days.values() for kind in chunks}
-        self.kinds = tuple(kind for kind in KINDS if kind in held)
+        self.kinds = tuple(kind for kind in STORED if kind in held)
         self.bar_spec = bar_spec if "bars" in self.kinds else None
         self._held: dict[bool, list[Block]] = {}
 
@@ -162,7 +162,7 @@ class Ticks:
         Parameters
         ----------
         kind
-            quotes, trades or bars; may be left out when there is only one.
+            quotes, trades, bars or depth; may be left out when there is only one.
 
         Raises
         ------
@@ -181,6 +181,7 @@ class Ticks:
             "trades": ("ts", "px", "size", "side"),
             "quotes": ("ts", "bid_px", "ask_px", "bid_sz", "ask_sz"),
             "bars": ("ts_open", "ts_close", "o", "h", "l", "c", "volume"),
+            "depth": ("ts", "type", "px", "size"),
         }[kind]
         human = {"px": "price", "bid_px": "bid", "ask_px": "ask", "bid_sz": "bid_size",
                  "ask_sz": "ask_size", "o": "open", "h": "high", "l": "low",
@@ -238,8 +239,8 @@ def load(
     catalog
         Folder of the catalogue.
     kinds
-        Which of quotes, trades and bars. Left out: quotes and trades; or bars, if there is nothing
-        else or `bars` is given.
+        Which of quotes, trades, bars and depth. Left out: quotes and trades; or bars, if there is
+        nothing else or `bars` is given. A replay passes over depth.
     bars
         Length of the bars, for example ``"1m"``; needed when several are held.
 
@@ -288,10 +289,10 @@ def _choose(
     parts: Sequence[Part], kinds: Sequence[str] | None, bars: str | None, code: str
 ) -> list[Part]:
     for kind in kinds or ():
-        if kind not in KINDS:
-            raise UsageError(f"unknown kind {kind!r}; allowed: {', '.join(KINDS)}")
+        if kind not in STORED:
+            raise UsageError(f"unknown kind {kind!r}; allowed: {', '.join(STORED)}")
     if kinds is None:
-        live = {p.kind for p in parts} - {"bars"}
+        live = {p.kind for p in parts} & {"quotes", "trades"}
         kinds = ("bars",) if bars or not live else tuple(live)
     chosen = [p for p in parts if p.kind in kinds and (not p.spec or bars in (None, p.spec))]
     specs = sorted({p.spec for p in chosen if p.spec})

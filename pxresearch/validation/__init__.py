@@ -140,7 +140,7 @@ def _gaps(ts: np.ndarray, days: pl.Series) -> list[Gap]:
 def _range(
     frame: pl.DataFrame, kind: str, product: Instrument
 ) -> tuple[float | None, float | None]:
-    columns = {"trades": ("px", "px"), "quotes": ("bid_px", "ask_px"), "bars": ("l", "h")}[kind]
+    columns = {"quotes": ("bid_px", "ask_px"), "bars": ("l", "h")}.get(kind, ("px", "px"))
     low, high = frame[columns[0]].min(), frame[columns[1]].max()
     return (
         None if low is None else product.to_price(int(low)),  # type: ignore[arg-type]

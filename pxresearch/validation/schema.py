@@ -16,6 +16,10 @@ from pxresearch.errors import DataError, OffGridPrice
 from pxresearch.instruments import Instrument
 
 KINDS = ("quotes", "trades", "bars")
+"""What can be imported and replayed."""
+DEPTH = "depth"
+STORED = (*KINDS, DEPTH)
+"""What a catalogue holds."""
 CHICAGO = "America/Chicago"
 TS = pl.Datetime("ns", "UTC")
 """Type of every time column."""
@@ -32,8 +36,15 @@ SCHEMAS: dict[str, dict[str, pl.DataType]] = {
         "ts_open": TS, "ts_close": TS, "o": pl.Int32(), "h": pl.Int32(), "l": pl.Int32(),
         "c": pl.Int32(), "volume": pl.Int64(), "n_trades": pl.Int32(), "flags": pl.UInt16(),
     },
+    DEPTH: {
+        "ts": TS, "ts_event": pl.Int64(), "seq": pl.Int64(), "type": pl.Int8(), "px": pl.Int32(),
+        "size": pl.Int32(), "flags": pl.UInt16(),
+    },
 }  # fmt: skip
-PRICES = {"trades": ("px",), "quotes": ("bid_px", "ask_px"), "bars": ("o", "h", "l", "c")}
+PRICES = {
+    "trades": ("px",), "quotes": ("bid_px", "ask_px"), "bars": ("o", "h", "l", "c"),
+    DEPTH: ("px",),
+}  # fmt: skip
 
 ZERO_SIZE, AUCTION, SNAPSHOT, IMPLIED, BAD_CLOCK, OUTSIDE, SOURCE = 1, 2, 4, 8, 16, 32, 64
 """Bits of the column `flags`."""
