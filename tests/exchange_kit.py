@@ -1,4 +1,4 @@
-"""One exchange, one account, a clock that moves a second with every call: for the exchange tests."""
+"""One exchange, one account, a clock that moves a second with every call."""
 
 from __future__ import annotations
 

@@ -21,17 +21,20 @@ MID = 100_000
 NAMES = {FILLED: OrderStatus.FILLED, CANCELED: OrderStatus.CANCELLED, WORKING: OrderStatus.OPEN}
 near = st.integers(-12, 12)
 sides = st.sampled_from((1, -1))
+sizes = st.integers(1, 5)
+legs = st.integers(0, 12)
+missing = st.sampled_from(("", "", "", "bid", "ask"))
 steps = st.one_of(
-    st.tuples(st.just("quote"), near, st.integers(1, 3), st.sampled_from(("", "", "", "bid", "ask"))),
+    st.tuples(st.just("quote"), near, st.integers(1, 3), missing),
     st.tuples(st.just("trade"), near),
-    st.tuples(st.just("market"), sides, st.integers(1, 5), st.integers(0, 12), st.integers(0, 12)),
-    st.tuples(st.just("limit"), sides, st.integers(1, 5), near, st.integers(0, 12), st.integers(0, 9)),
-    st.tuples(st.just("stop"), sides, st.integers(1, 5), near),
-    st.tuples(st.just("trailing"), sides, st.integers(1, 5), st.integers(1, 12)),
+    st.tuples(st.just("market"), sides, sizes, legs, legs),
+    st.tuples(st.just("limit"), sides, sizes, near, legs, legs),
+    st.tuples(st.just("stop"), sides, sizes, near),
+    st.tuples(st.just("trailing"), sides, sizes, st.integers(1, 12)),
     st.tuples(st.just("cancel"), st.integers(0, 30)),
     st.tuples(st.just("move"), st.integers(0, 30), near),
     st.tuples(st.just("close")),
-)  # fmt: skip
+)
 
 
 class Pair:
