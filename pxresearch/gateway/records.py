@@ -197,10 +197,19 @@ class Gap(_Record, frozen=True, kw_only=True):
 
 
 class Resynced(_Record, frozen=True, kw_only=True):
-    """Accounts, orders, positions and fills have been read again; `changes` tells what differed."""
+    """Accounts, orders, positions and fills have been read again.
+
+    Attributes
+    ----------
+    changes
+        What differed from what was held here, in words; a fill that was missed, an order by hand.
+    learnt
+        The records that are new or other than before: fills first, in the order of their time.
+    """
 
     ts: int
     changes: tuple[str, ...]
+    learnt: tuple[Account | Order | Position | Fill, ...] = ()
 
 
 class Stale(_Record, frozen=True, kw_only=True):

@@ -1,0 +1,274 @@
+"""Events of both hubs, with the account read again by REST wherever some may be missing.
+
+Start-up, every reconnect, a doubt that does not clear, and the look every five minutes are one
+routine: read accounts, positions, orders and fills, make the mirror equal, tell `Resynced`. While
+that runs nothing is delivered; what the hubs send meanwhile waits in their buffer and is applied
+after it, where an event that the snapshot already holds tells nothing new and is passed over.
+
+The reads of a snapshot are not one instant. It is believed when it says what the mirror says, or
+when two in a row say the same.
+
+I/O: the network, through `rest` and `hubs`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+import msgspec
+
+from pxresearch.clock import NS, Clock, WallClock
+from pxresearch.errors import ContractMismatch, GatewayError, NotUnderstood
+from pxresearch.gateway import wire
+from pxresearch.gateway.contracts import Directory
+from pxresearch.gateway.mirror import Mirror, Snapshot
+from pxresearch.gateway.records import Event, Gap, Hub, Notice, Resynced, Update
+
+_SKEW_NS = 60 * NS
+
+
+class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """When the account is read again; seconds.
+
+    Attributes
+    ----------
+    reconcile_s
+        The look without a cause.
+    doubt_s
+        A doubt that has not cleared for so long.
+    retry_s, retry_max_s
+        First and longest pause after a failed reading.
+    look_back_s
+        How far the first reading of orders and fills goes back.
+    """
+
+    reconcile_s: float = 300.0
+    doubt_s: float = 2.0
+    retry_s: float = 0.5
+    retry_max_s: float = 10.0
+    look_back_s: float = 24 * 3600.0
+
+
+class Reads(Protocol):
+    """What a stream needs of `Rest`."""
+
+    async def accounts(self, only_active: bool = True) -> list[wire.Account]: ...  # noqa: D102
+    async def contract(self, contract_id: str) -> wire.Contract | None: ...  # noqa: D102
+    async def orders(  # noqa: D102
+        self, account: int, since_ns: int, until_ns: int | None = None
+    ) -> list[wire.Order]: ...
+    async def order(self, account: int, order_id: int) -> wire.Order | None: ...  # noqa: D102
+    async def working_orders(self, account: int) -> list[wire.Order]: ...  # noqa: D102
+    async def positions(self, account: int) -> list[wire.Position]: ...  # noqa: D102
+    async def trades(  # noqa: D102
+        self, account: int, since_ns: int, until_ns: int | None = None
+    ) -> list[wire.Trade]: ...
+
+
+class Source(Protocol):
+    """What a stream needs of `Hubs`."""
+
+    def subscribe_account(self, account: int) -> None: ...  # noqa: D102
+    async def start(self) -> None: ...  # noqa: D102
+    async def stop(self) -> None: ...  # noqa: D102
+    async def get(self) -> list[Event]: ...  # noqa: D102
+
+
+class Stream:
+    """The events of some accounts and contracts; subscribe the contracts at the hubs.
+
+    Parameters
+    ----------
+    accounts
+        Ids of the accounts to follow; none for market data alone.
+
+    Attributes
+    ----------
+    mirrors
+        Account id to its local copy.
+    reconciled
+        False from a gap, or a doubt, until the account has been read again.
+    """
+
+    def __init__(
+        self, rest: Reads, hubs: Source, directory: Directory, accounts: Sequence[int], *,
+        clock: Clock | None = None, settings: StreamSettings | None = None,
+    ) -> None:  # fmt: skip
+        self._rest, self._hubs, self._directory = rest, hubs, directory
+        self._clock = clock or WallClock()
+        self._settings = settings or StreamSettings()
+        self.mirrors = {account: Mirror(account, directory) for account in accounts}
+        self.reconciled = not accounts
+        self._since = self._clock.now() - round(self._settings.look_back_s * NS)
+        self._next_look = self._clock.now()
+        self._doubt_from: int | None = None
+        self._waiting: deque[Event] = deque()
+        self._pending: asyncio.Task[list[Event]] | None = None
+        self._failures = 0
+
+    async def start(self) -> None:
+        """Connect and subscribe the accounts; the first events are `Resynced` and what follows."""
+        for account in self.mirrors:
+            self._hubs.subscribe_account(account)
+        await self._hubs.start()
+
+    async def stop(self) -> None:
+        """Close the hubs; `get` then ends with ``[]``."""
+        await self._hubs.stop()
+        if self._pending is not None:
+            await asyncio.gather(self._pending, return_exceptions=True)
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        while events := await self.get():
+            for event in events:
+                yield event
+
+    async def get(self) -> list[Event]:
+        """Next events, at least one; ``[]`` once the hubs have stopped.
+
+        One caller at a time.
+        """
+        while True:
+            if self._must_read():
+                return await self._read_again()
+            if not self._waiting:
+                if not await self._receive():
+                    return []
+                continue
+            out = self._deliver()
+            if out:
+                return out
+
+    # ------------------------------------------------------------ events
+    def _deliver(self) -> list[Event]:
+        """Events up to the next one after which everything has to be read again."""
+        out: list[Event] = []
+        while self._waiting and self.reconciled:
+            event = self._waiting.popleft()
+            if isinstance(event, Update):
+                if not self._apply(event):
+                    continue
+            elif isinstance(event, Gap) and self.mirrors:
+                self.reconciled = False
+                self._next_look = self._clock.now()
+            out.append(event)
+        self._note_doubts()
+        return out
+
+    def _apply(self, event: Update) -> bool:
+        record = event.record
+        account = getattr(record, "account", record.id)
+        mirror = self.mirrors.get(account)
+        return mirror is not None and mirror.apply(record)
+
+    def _note_doubts(self) -> None:
+        if not any(mirror.doubts() for mirror in self.mirrors.values()):
+            self._doubt_from = None
+        elif self._doubt_from is None:
+            self._doubt_from = self._clock.now()
+
+    async def _receive(self) -> bool:
+        """Wait for events, or until it is time to look; False once there are no more."""
+        if self._pending is None:
+            self._pending = asyncio.ensure_future(self._hubs.get())
+        alarm = asyncio.ensure_future(self._clock.sleep(self._until_look()))
+        try:
+            await asyncio.wait({self._pending, alarm}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            alarm.cancel()
+            await asyncio.gather(alarm, return_exceptions=True)
+        if not self._pending.done():
+            return True
+        events = self._pending.result()
+        self._pending = None
+        self._waiting.extend(events)
+        return bool(events)
+
+    # ------------------------------------------------------------ reading again
+    def _due(self) -> int:
+        due = self._next_look
+        if self._doubt_from is not None:
+            due = min(due, self._doubt_from + round(self._settings.doubt_s * NS))
+        return due
+
+    def _until_look(self) -> float:
+        if not self.mirrors:
+            return self._settings.reconcile_s
+        return max(0.001, (self._due() - self._clock.now()) / NS)
+
+    def _must_read(self) -> bool:
+        return bool(self.mirrors) and self._clock.now() >= self._due()
+
+    async def _read_again(self) -> list[Event]:
+        """Read every account; `Resynced`, or a `Notice` after which it is tried again."""
+        started = self._clock.now()
+        try:
+            changes, learnt = [], []
+            for mirror in self.mirrors.values():
+                text, records = mirror.load(await self._believed(mirror))
+                changes += text
+                learnt += records
+        except (GatewayError, ContractMismatch) as error:
+            return [self._failed(error)]
+        self._failures, self._doubt_from, self.reconciled = 0, None, True
+        self._since = started - _SKEW_NS
+        self._next_look = self._clock.now() + round(self._settings.reconcile_s * NS)
+        return [Resynced(ts=self._clock.now(), changes=tuple(changes), learnt=tuple(learnt))]
+
+    def _failed(self, error: Exception) -> Notice:
+        s = self._settings
+        self.reconciled = False
+        pause = min(s.retry_max_s, s.retry_s * 2**self._failures)
+        self._failures += 1
+        self._doubt_from = None
+        self._next_look = self._clock.now() + round(pause * NS)
+        text = f"the account cannot be read, so nothing is believed: {error}"
+        return Notice(ts=self._clock.now(), hub=Hub.USER, kind="unreconciled", text=text)
+
+    async def _believed(self, mirror: Mirror) -> Snapshot:
+        last = None
+        while True:
+            snapshot = await self._snapshot(mirror)
+            if snapshot == last or not mirror.compare(snapshot):
+                return snapshot
+            last = snapshot
+
+    async def _snapshot(self, mirror: Mirror) -> Snapshot:
+        rest, since, account = self._rest, self._since, mirror.account_id
+        accounts = {row.id: row for row in await rest.accounts(only_active=False)}
+        if account not in accounts:
+            raise NotUnderstood(
+                f"account {account} is not among those of this user: "
+                f"{', '.join(map(str, accounts)) or 'none'}"
+            )
+        positions = await rest.positions(account)
+        orders = {row.id: row for row in await rest.orders(account, since)}
+        orders |= {row.id: row for row in await rest.working_orders(account)}
+        for order in mirror.working:
+            # An older one that has ended meanwhile is in neither of the two lists.
+            if order.id not in orders and (row := await rest.order(account, order.id)) is not None:
+                orders[order.id] = row
+        trades = await rest.trades(account, since)
+        for contract_id in {row.contract_id for row in (*positions, *orders.values(), *trades)}:
+            await self._look_up(contract_id)
+        names = self._directory
+        return Snapshot(
+            account=names.account(accounts[account]),
+            orders=tuple(names.order(orders[key]) for key in sorted(orders)),
+            positions=tuple(
+                sorted((names.position(row) for row in positions), key=lambda p: p.contract_id)
+            ),
+            fills=tuple(sorted((names.fill(row) for row in trades), key=lambda f: f.id)),
+        )  # fmt: skip
+
+    async def _look_up(self, contract_id: str) -> None:
+        """Take in a contract that only a person's trading has brought here."""
+        if contract_id in self._directory:
+            return
+        row = await self._rest.contract(contract_id)
+        if row is None:
+            raise NotUnderstood(f"the venue does not know its own contract {contract_id!r}")
+        self._directory.add(row)
