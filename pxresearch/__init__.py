@@ -22,6 +22,7 @@ __version__ = "0.1.0"
 _HOME = {
     "Catalog": "catalog",
     "FillModel": "brokers.session",
+    "Gateway": "gateway.client",
     "Latency": "brokers.session",
     "Programme": "programmes",
     "PxError": "errors",
@@ -33,6 +34,7 @@ _HOME = {
     "bars": "frames",
     "buy": "core.signals",
     "cancel": "core.signals",
+    "connect": "gateway.plain",
     "contract": "instruments",
     "flatten": "core.signals",
     "hold": "core.signals",
@@ -78,6 +80,8 @@ if TYPE_CHECKING:
     from pxresearch.demo import make_demo as make_demo
     from pxresearch.errors import PxError as PxError
     from pxresearch.frames import bars as bars
+    from pxresearch.gateway.client import Gateway as Gateway
+    from pxresearch.gateway.plain import connect as connect
     from pxresearch.importers import import_file as import_file
     from pxresearch.instruments import contract as contract
     from pxresearch.instruments import instrument as instrument

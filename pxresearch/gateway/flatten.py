@@ -1,0 +1,159 @@
+"""Flat, and proven so: cancel what works, close what is open, ask; again until nothing is left.
+
+Design rule 8. No outcome of a request counts here, only what the venue says when it is asked: a
+cancel or close whose answer was lost is simply seen, or not seen, in the next round. A close closes
+what is there, so a second one cannot turn a position round.
+
+I/O: the network, through `rest`.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+from pxresearch.clock import NS, Clock
+from pxresearch.errors import GatewayError
+from pxresearch.gateway import wire
+from pxresearch.gateway.outcome import Outcome, Rejected, Unknown
+
+
+class Venue(Protocol):
+    """What a flatten needs of `Rest`."""
+
+    async def cancel(self, account: int, order_id: int) -> Outcome: ...  # noqa: D102
+    async def close_contract(self, account: int, contract_id: str) -> Outcome: ...  # noqa: D102
+    async def working_orders(  # noqa: D102
+        self, account: int, *, urgent: bool = False
+    ) -> list[wire.Order]: ...
+    async def positions(  # noqa: D102
+        self, account: int, *, urgent: bool = False
+    ) -> list[wire.Position]: ...
+
+
+class Proof(msgspec.Struct, frozen=True, kw_only=True):
+    """What was done in one contract, and how it stands.
+
+    Attributes
+    ----------
+    cancelled, closed
+        Orders that were to be cancelled, contracts that were to be closed (signed, as first seen).
+    flat
+        The venue has no position and no working order in it any more.
+    last_word
+        Of the venue, where a request was rejected or got no answer.
+    """
+
+    contract_id: str
+    cancelled: int
+    closed: int
+    flat: bool
+    last_word: str | None
+
+
+class Flat(msgspec.Struct, frozen=True, kw_only=True):
+    """How a flatten ended; `verified` only when the venue itself showed nothing, twice in a row."""
+
+    verified: bool
+    rounds: int
+    took_s: float
+    contracts: tuple[Proof, ...]
+
+
+class _Work(msgspec.Struct):
+    orders: set[int]
+    closed: int = 0
+    flat: bool = True
+    word: str | None = None
+
+
+async def flatten(
+    rest: Venue, account: int, *, clock: Clock, contract_id: str | None = None,
+    limit_s: float = 60.0, pause_s: float = 0.25,
+) -> Flat:  # fmt: skip
+    """Flatten an account, or one contract of it.
+
+    Parameters
+    ----------
+    limit_s
+        When to give up and say that it is not flat.
+    pause_s
+        Between a round's requests and the next look.
+
+    Returns
+    -------
+    Flat
+        Never raises for what the venue does; a venue that cannot be asked is not flat.
+    """
+    started = clock.now()
+    seen: dict[str, _Work] = {}
+    rounds = calm = 0
+    while clock.now() - started < limit_s * NS:
+        rounds += 1
+        try:
+            orders, positions = await _look(rest, account, contract_id)
+        except GatewayError as error:
+            calm = 0
+            _note_all(seen, str(error))
+            await clock.sleep(pause_s)
+            continue
+        _take_in(seen, orders, positions)
+        calm = 0 if orders or positions else calm + 1
+        if calm == 2:
+            break
+        for order in orders:
+            _note(seen[order.contract_id], await rest.cancel(account, order.id))
+        for row in positions:
+            _note(seen[row.contract_id], await rest.close_contract(account, row.contract_id))
+        await clock.sleep(pause_s)
+    proofs = [_proof(key, work, calm == 2) for key, work in sorted(seen.items())]
+    took = (clock.now() - started) / NS
+    return Flat(verified=calm == 2, rounds=rounds, took_s=took, contracts=tuple(proofs))
+
+
+def _proof(contract_id: str, work: _Work, verified: bool) -> Proof:
+    return Proof(
+        contract_id=contract_id, cancelled=len(work.orders), closed=work.closed,
+        flat=work.flat and verified, last_word=work.word,
+    )  # fmt: skip
+
+
+async def _look(
+    rest: Venue, account: int, contract_id: str | None
+) -> tuple[list[wire.Order], list[wire.Position]]:
+    # Orders first: one that fills between the two reads is then seen as a position.
+    orders = await rest.working_orders(account, urgent=True)
+    positions = [row for row in await rest.positions(account, urgent=True) if row.size]
+    if contract_id is None:
+        return orders, positions
+    return (
+        [row for row in orders if row.contract_id == contract_id],
+        [row for row in positions if row.contract_id == contract_id],
+    )
+
+
+def _take_in(
+    seen: dict[str, _Work], orders: list[wire.Order], positions: list[wire.Position]
+) -> None:
+    for work in seen.values():
+        work.flat = True
+    for row in (*orders, *positions):
+        work = seen.setdefault(row.contract_id, _Work(orders=set()))
+        work.flat = False
+        if isinstance(row, wire.Order):
+            work.orders.add(row.id)
+        elif work.closed == 0:
+            work.closed = row.size if row.type is wire.PositionType.LONG else -row.size
+
+
+def _note(work: _Work, outcome: Outcome) -> None:
+    if isinstance(outcome, Rejected):
+        work.word = outcome.text
+    elif isinstance(outcome, Unknown):
+        work.word = outcome.why
+
+
+def _note_all(seen: dict[str, _Work], text: str) -> None:
+    for work in seen.values():
+        work.word, work.flat = text, False
