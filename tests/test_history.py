@@ -15,7 +15,6 @@ from pxresearch.errors import (
     DataError,
     NotUnderstood,
     OffGridPrice,
-    ReadRefused,
     UnknownName,
     UsageError,
 )
@@ -235,9 +234,9 @@ class Listed:
     async def available(self, live: bool = False) -> list[wire.Contract]:
         return [ROW]
 
-    async def contract(self, contract_id: str) -> wire.Contract:
+    async def contract(self, contract_id: str) -> wire.Contract | None:
         if contract_id != "CON.F.US.MNQ.U26":
-            raise ReadRefused("Contract/searchById", 1, "ContractNotFound", None)
+            return None
         old = payloads.CONTRACT.replace("Z26", "U26").replace("true", "false")
         return wire.decode(old, wire.Contract)
 

@@ -40,7 +40,9 @@ def record(
     clock = VirtualClock(start)
 
     async def run() -> Recorded:
-        recorder = Recorder(hub(clock, batches), Catalog(root), [LISTING], clock=clock, depth=depth)
+        recorder = Recorder(
+            hub(clock, batches), Catalog(root), [LISTING], clock=clock, depth=depth, flush_s=flush_s
+        )
         return await clock.run(recorder.run(seconds))
 
     return asyncio.run(run())
@@ -280,9 +282,7 @@ def test_a_recorded_day_replays_like_the_day_itself(tmp_path: Path) -> None:
                 return px.hold()
             return px.buy(1) if position <= 0 else px.sell(1)
 
-    first, second = (
-        px.backtest(Turn(), ticks, account="combine-50k", compiled=False) for ticks in (day, mine)
-    )
+    first, second = (px.backtest(Turn(), ticks, account="combine-50k") for ticks in (day, mine))
     assert len(first.fills) > 10
     assert second.fills.equals(first.fills)
     assert second.equity.equals(first.equity)

@@ -21,7 +21,7 @@ from typing import Protocol
 import msgspec
 
 from pxresearch.block import bar_spec
-from pxresearch.errors import DataError, NotUnderstood, ReadRefused, UnknownName, UsageError
+from pxresearch.errors import DataError, NotUnderstood, UnknownName, UsageError
 from pxresearch.gateway import wire
 from pxresearch.gateway.contracts import Directory, Listing
 from pxresearch.instruments import Instrument
@@ -59,8 +59,8 @@ class ContractSource(Protocol):
         """All active contracts."""
         ...
 
-    async def contract(self, contract_id: str) -> wire.Contract:
-        """One contract, also an expired one."""
+    async def contract(self, contract_id: str) -> wire.Contract | None:
+        """One contract, also an expired one; None if the venue does not know it."""
         ...
 
 
@@ -128,12 +128,11 @@ async def find_listing(rest: ContractSource, code: str) -> Listing:
     directory = Directory(await rest.available())
     try:
         return directory.find(code)
-    except UnknownName as unknown:
-        expired = _id_of(code)
-        try:
-            return directory.add(await rest.contract(expired))
-        except ReadRefused:
-            raise unknown from None
+    except UnknownName:
+        expired = await rest.contract(_id_of(code))
+        if expired is None:
+            raise
+        return directory.add(expired)
 
 
 def _id_of(code: str) -> str:
