@@ -63,21 +63,26 @@ class CallLog:
         return f"CallLog({sum(self.sent.values())} calls)"
 
     def note(
-        self, operation: wire.Operation, request: bytes, sent: int, took_s: float,
-        status: int | None, body: bytes, verdict: object,
+        self, operation: wire.Operation, request: object, response: object, verdict: object, *,
+        sent: int, took_s: float, status: int | None,
     ) -> None:  # fmt: skip
-        """Take a call in."""
+        """Take a call in; request and response as `redacted` gives them."""
         self.sent[operation.name] += 1
-        kind = type(verdict).__name__ if not isinstance(verdict, wire.Answer) else "Answer"
+        kind = "Answer" if isinstance(verdict, wire.Answer) else type(verdict).__name__
         self.verdicts[operation.name, kind] += 1
         if status is not None:
             self.latency_s.append(took_s)
         if self._on_call is not None:
             record = CallRecord(
                 operation=operation.name, sent=sent, took_s=took_s, status=status, verdict=kind,
-                request=redacted(request), response=redacted(body),
+                request=request, response=response,
             )  # fmt: skip
             self._on_call(record)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody gets the records: only then are bodies read again."""
+        return self._on_call is not None
 
     def percentiles(self) -> dict[str, float]:
         """Round trips of the last calls, ms: p50, p95, p99, max; empty without any."""

@@ -1,5 +1,8 @@
 """The user name and the API key: from the environment or the system's keyring, never from a file.
 
+No function here raises while a variable of it holds the key, so that not even a traceback that
+shows variables shows the key.
+
 I/O: reads the environment and, where the package `keyring` is installed, the system's keyring.
 """
 
@@ -7,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from importlib import import_module, util
 
 from pxresearch.errors import UsageError
@@ -16,22 +18,33 @@ USER_VARIABLE, KEY_VARIABLE = "PROJECT_X_USERNAME", "PROJECT_X_API_KEY"
 KEYRING_SERVICE = "pxresearch"
 
 
-@dataclass(frozen=True, slots=True)
 class Credentials:
     """A user name and its key; the key shows in no repr.
 
     Raises
     ------
     UsageError
-        One of the two is missing, blank, or has a line break or a blank inside.
+        One of the two is missing, blank, or has a line break or a blank at its end or inside.
     """
 
-    user_name: str
-    api_key: str = field(repr=False)
+    __slots__ = ("_key", "user_name")
 
-    def __post_init__(self) -> None:
-        _check("user name", USER_VARIABLE, self.user_name)
-        _check("API key", KEY_VARIABLE, self.api_key)
+    def __init__(self, user_name: str, api_key: str) -> None:
+        wrong = _wrong("user name", USER_VARIABLE, user_name)
+        wrong = wrong or _wrong("API key", KEY_VARIABLE, api_key)
+        self.user_name = user_name
+        self._key = api_key
+        del api_key
+        if wrong:
+            raise UsageError(wrong)
+
+    def __repr__(self) -> str:
+        return f"Credentials({self.user_name!r})"
+
+    @property
+    def api_key(self) -> str:
+        """The key itself, to be sent."""
+        return self._key
 
 
 def credentials(environ: Mapping[str, str] | None = None) -> Credentials:
@@ -48,39 +61,47 @@ def credentials(environ: Mapping[str, str] | None = None) -> Credentials:
     UsageError
         Missing, blank, or with stray characters; the text says which and what to do.
     """
-    given = os.environ if environ is None else environ
-    user = given.get(USER_VARIABLE)
-    if user is None:
-        user = _keyring(USER_VARIABLE)
+    user = _look_up(USER_VARIABLE, USER_VARIABLE, environ)
     if user is None:
         raise UsageError(
             f"no user name: set {USER_VARIABLE} to your platform login (not the e-mail), and "
             f"{KEY_VARIABLE} to the API key"
         )
-    _check("user name", USER_VARIABLE, user)
-    key = given.get(KEY_VARIABLE)
-    if key is None:
-        key = _keyring(user)
-    if key is None:
+    if wrong := _wrong("user name", USER_VARIABLE, user):
+        raise UsageError(wrong)
+    if _look_up(KEY_VARIABLE, user, environ) is None:
         raise UsageError(
             f"no API key for {user!r}: set {KEY_VARIABLE}, or store it with "
             f"'keyring set {KEYRING_SERVICE} {user}'"
         )
-    return Credentials(user, key)
+    return Credentials(user, _look_up(KEY_VARIABLE, user, environ) or "")
 
 
-def _keyring(name: str) -> str | None:
+def _look_up(variable: str, entry: str, environ: Mapping[str, str] | None) -> str | None:
+    found = (os.environ if environ is None else environ).get(variable)
+    return _from_keyring(entry) if found is None else found
+
+
+def _from_keyring(entry: str) -> str | None:
     if util.find_spec("keyring") is None:
         return None
-    return import_module("keyring").get_password(KEYRING_SERVICE, name)
+    broken: type[Exception] = import_module("keyring.errors").KeyringError
+    try:
+        return import_module("keyring").get_password(KEYRING_SERVICE, entry)
+    except broken as error:
+        why = str(error)
+    raise UsageError(
+        f"the keyring of this system cannot be read ({why}); set {USER_VARIABLE} and {KEY_VARIABLE}"
+    )
 
 
-def _check(what: str, variable: str, value: str) -> None:
-    # The value itself is never shown: it may be the key, pasted into the wrong variable.
+def _wrong(what: str, variable: str, value: str) -> str | None:
+    # The value itself is never told: it may be the key, pasted into the wrong variable.
     if not value.strip():
-        raise UsageError(f"the {what} is blank: set {variable}")
+        return f"the {what} is blank: set {variable}"
     if value != value.strip() or any(c in value for c in "\r\n\t"):
-        raise UsageError(
+        return (
             f"the {what} in {variable} has a blank or a line break at its end or inside; "
             "copy it again without"
         )
+    return None

@@ -23,7 +23,7 @@ LEGS = {ENTRY: "entry", STOP: "stop_loss", TARGET: "target", EXIT: "flatten"}
 _MARK = "px"
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _PARTS = re.compile(
-    rf"{_MARK}\.([A-Za-z0-9_]{{1,20}})\.([0-9a-z]{{1,13}})\.(\d{{1,12}})\.([ESTX])"
+    rf"{_MARK}\.([A-Za-z0-9_]{{1,20}})\.([0-9a-z]{{1,13}})\.([0-9]{{1,12}})\.([ESTX])"
     rf"({STOP_SUFFIX}|{TARGET_SUFFIX})?"
 )
 _NAME = re.compile(r"[A-Za-z0-9_]{1,20}")

@@ -13,16 +13,18 @@ import asyncio
 import base64
 import binascii
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from pxresearch.clock import NS, Clock
-from pxresearch.errors import GatewayError
+from pxresearch.errors import GatewayError, LoginRefused, NotReachable
 from pxresearch.gateway.wire import TOKEN_SECONDS
 
 _SAFETY_S = 5.0  # a token that ends while a request is on its way has ended
-_RETRY_S = 30.0
+_SHORTEST_S = 60.0  # a new token that ends sooner shows that our clock is wrong
+_RETRY_S = 30.0  # between renewals, and after a refused login
+_UNREACHED_S = 2.0  # after a login that did not get through its own attempts
 
 
 class Token:
@@ -31,7 +33,8 @@ class Token:
     Attributes
     ----------
     issued, expires
-        ns UTC; the end is the claim ``exp``, or 24 hours where there is none.
+        ns UTC, by our own clock. The life is ``exp`` less ``iat`` of its claims, 24 hours where
+        there are none, and never beyond ``exp``, unless our clock has already passed that.
     """
 
     __slots__ = ("_value", "expires", "issued")
@@ -39,8 +42,14 @@ class Token:
     def __init__(self, value: str, now: int) -> None:
         self._value = value
         self.issued = now
-        end = _expiry(value)
-        self.expires = now + TOKEN_SECONDS * NS if end is None else end
+        claims = _claims(value)
+        life = TOKEN_SECONDS
+        if claims.exp is not None and claims.iat is not None and claims.exp > claims.iat:
+            life = claims.exp - claims.iat
+        end = now + round(life * NS)
+        if claims.exp is not None and claims.exp * NS > now + _SHORTEST_S * NS:
+            end = min(end, round(claims.exp * NS))
+        self.expires = end
 
     def __repr__(self) -> str:
         return f"Token(expires={self.expires})"
@@ -54,20 +63,24 @@ class Token:
         return (self.expires - now) / NS - _SAFETY_S
 
 
+_Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e11)]
+
+
 class _Claims(msgspec.Struct):
-    exp: float | None = None
+    exp: _Seconds | None = None
+    iat: _Seconds | None = None
 
 
-def _expiry(value: str) -> int | None:
+def _claims(value: str) -> _Claims:
+    """Claims of a JWT; empty for anything else."""
     parts = value.split(".")
     if len(parts) != 3:
-        return None
+        return _Claims()
     try:
         raw = base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4))
-        end = msgspec.json.decode(raw, type=_Claims).exp
+        return msgspec.json.decode(raw, type=_Claims)
     except (binascii.Error, msgspec.DecodeError, ValueError):
-        return None
-    return None if end is None else round(end * NS)
+        return _Claims()
 
 
 class Tokens:
@@ -94,7 +107,8 @@ class Tokens:
         self._margin, self._on_notice = margin_s, on_notice
         self._token: Token | None = None
         self._renewal: asyncio.Task[Token] | None = None
-        self._not_before = 0  # next try after a failed renewal
+        self._not_before = 0
+        self._failure: GatewayError | None = None  # of the last renewal
 
     @property
     def left_s(self) -> float | None:
@@ -102,7 +116,7 @@ class Tokens:
         return None if self._token is None else self._token.left_s(self._clock.now())
 
     async def token(self) -> Token:
-        """Token with life left.
+        """Token with life left; inside the margin a renewal begins beside it.
 
         Raises
         ------
@@ -112,8 +126,8 @@ class Tokens:
         now = self._clock.now()
         held = self._token
         if held is None or held.left_s(now) <= 0:
-            return await self._renewed(fresh=True)
-        if held.left_s(now) < self._margin and now >= self._not_before:
+            return await self._renewed()
+        if held.left_s(now) < self._margin and not self._pause_s(now):
             self._start(fresh=False)
         return held
 
@@ -125,7 +139,7 @@ class Tokens:
         GatewayError
             The login was refused or did not get through.
         """
-        return await self._renewed(fresh=True)
+        return await self._renewed()
 
     def reject(self, token: Token) -> None:
         """The venue answered 401 to this token: it is not used again."""
@@ -148,10 +162,20 @@ class Tokens:
             await asyncio.gather(self._renewal, return_exceptions=True)
 
     # ------------------------------------------------------------ renewal
-    async def _renewed(self, *, fresh: bool) -> Token:
-        task = self._start(fresh=fresh)
+    async def _renewed(self) -> Token:
+        running = self._renewal is not None and not self._renewal.done()
+        wait = self._pause_s(self._clock.now())
+        if self._failure is not None and wait and not running:
+            kind = LoginRefused if isinstance(self._failure, LoginRefused) else NotReachable
+            raise kind(f"{self._failure} (the next login is tried in {wait:.0f} s)")
+        task = self._start(fresh=True)
         # One caller's cancellation must not take the token away from the others.
         return await asyncio.shield(task)
+
+    def _pause_s(self, now: int) -> float:
+        """Seconds until the venue may be asked again; 0 also after the clock was set back."""
+        wait = (self._not_before - now) / NS
+        return wait if 0 < wait <= _RETRY_S else 0.0
 
     def _start(self, *, fresh: bool) -> asyncio.Task[Token]:
         task = self._renewal
@@ -168,6 +192,8 @@ class Tokens:
                 text = await self._validate(held)
             except GatewayError as error:
                 self._tell(f"the token was not validated, logging in again: {error}")
+            if text is not None and Token(text, self._clock.now()).expires <= held.expires:
+                text = None  # the same end: nothing is gained
         if text is None:
             text = await self._login()
         token = self._token = Token(text, self._clock.now())
@@ -177,13 +203,12 @@ class Tokens:
         if task.cancelled():
             return
         error = task.exception()  # and it counts as seen
-        if error is None:
-            self._not_before = 0
-            return
-        self._not_before = self._clock.now() + round(_RETRY_S * NS)
+        self._failure = error if isinstance(error, GatewayError) else None
+        pause = _UNREACHED_S if isinstance(error, NotReachable) else _RETRY_S
+        self._not_before = self._clock.now() + round(pause * NS)
         left = self.left_s
-        if left is not None and left > 0:
-            self._tell(f"the token ends in {left / 60:.0f} min and was not renewed: {error}")
+        if error is not None and left is not None and left > 0:
+            self._tell(f"the token ends in {left / 60:.1f} min and was not renewed: {error}")
 
     def _tell(self, text: str) -> None:
         if self._on_notice is not None:

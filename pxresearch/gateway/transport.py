@@ -99,7 +99,7 @@ class Transport:
             return NoReply(
                 why=f"no answer within {self._limit:g} s", sent=True, took_s=self._took(start)
             )
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the request may have left
             sent = not isinstance(error, _NOT_SENT)
             what = str(error) or type(error).__name__
             why = f"the connection broke before an answer: {what}" if sent else f"not sent: {what}"

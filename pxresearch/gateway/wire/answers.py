@@ -5,7 +5,7 @@ I/O: none
 
 from __future__ import annotations
 
-from pxresearch.gateway.wire.base import Wire
+from pxresearch.gateway.wire.base import Secret, Wire
 from pxresearch.gateway.wire.rows import Account, Bar, Contract, Order, Position, Trade
 
 
@@ -17,13 +17,13 @@ class Answer(Wire, kw_only=True, frozen=True):
     error_message: str | None = None
 
 
-class TokenAnswer(Answer, kw_only=True, frozen=True):
+class TokenAnswer(Secret, Answer, kw_only=True, frozen=True):
     """Auth/loginKey and loginApp."""
 
     token: str | None = None
 
 
-class ValidateAnswer(Answer, kw_only=True, frozen=True):
+class ValidateAnswer(Secret, Answer, kw_only=True, frozen=True):
     """Auth/validate; without a new token the old one stays."""
 
     new_token: str | None = None

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import msgspec
 
-from pxresearch.gateway.wire.base import Wire
+from pxresearch.gateway.wire.base import Secret, Wire
 from pxresearch.gateway.wire.enums import (
     BarUnit,
     OrderSide,
@@ -20,14 +20,14 @@ from pxresearch.gateway.wire.enums import (
 )
 
 
-class LoginKey(Wire, kw_only=True, frozen=True):
+class LoginKey(Secret, kw_only=True, frozen=True):
     """Auth/loginKey."""
 
     user_name: str
     api_key: str
 
 
-class LoginApp(Wire, kw_only=True, frozen=True):
+class LoginApp(Secret, kw_only=True, frozen=True):
     """Auth/loginApp, which the documentation has withdrawn; our client never sends it."""
 
     user_name: str
