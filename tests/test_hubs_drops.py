@@ -31,7 +31,7 @@ def test_fifty_drops_at_random_steps(seed: int) -> None:
                         answer_s=400, backoff_s=0.01, backoff_max_s=1)  # fmt: skip
             events: list[Event] = []
             await hubs.start()
-            consumer = asyncio.ensure_future(_consume(hubs: Hubs, events))
+            consumer = asyncio.ensure_future(_consume(hubs, events))
             for n in range(50):
                 server.faults = rng.choices(FAULTS, k=rng.randint(0, 3))
                 hub = rng.choice(list(Hub))
