@@ -92,7 +92,19 @@ class GatewayError(PxError):
 
 
 class LoginRefused(GatewayError):
-    """The gateway gives no token; the text tells credentials, subscription and agreements apart."""
+    """The gateway gives no token; the text tells credentials, subscription and agreements apart.
+
+    Parameters
+    ----------
+    text
+        For a trader.
+    reason
+        Name of the login's error code, for example ``"AgreementsNotSigned"``; None for a 401.
+    """
+
+    def __init__(self, text: str, reason: str | None = None) -> None:
+        self.reason = reason
+        super().__init__(text)
 
 
 class NotReachable(GatewayError):

@@ -255,7 +255,8 @@ class Caller:
             text = _LOGIN_TEXTS.get(answer.reason, _OTHER_LOGIN)
             raise LoginRefused(
                 f"login refused with code {answer.code} ({answer.reason}): {text}"
-                + ("" if "gave no reason" in answer.text else f" ({answer.text})")
+                + ("" if "gave no reason" in answer.text else f" ({answer.text})"),
+                answer.reason,
             )
         token = answer.token if isinstance(answer, wire.TokenAnswer) else None
         if not token:
