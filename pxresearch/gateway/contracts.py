@@ -72,7 +72,11 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
                 return exact.numerator
             if abs(exact - round(exact)) < Fraction(1, 10**6):
                 return round(exact)
-        raise OffGridPrice(f"{self.code}: {price} is not a multiple of its tick size {self.tick}")
+        below = Fraction(price) // self.tick
+        raise OffGridPrice(
+            f"{self.code}: {price} is not a multiple of its tick size {self.to_price(1)}; the "
+            f"nearest are {self.to_price(below)} and {self.to_price(below + 1)}"
+        )
 
     def to_price(self, ticks: int) -> Decimal:
         """Price of a number of ticks, exact."""

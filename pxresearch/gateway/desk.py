@@ -1,63 +1,40 @@
 """Orders out, and what became of each: an unknown outcome is looked up until it is known.
 
 A mutation goes out once. When its outcome is unknown the venue is asked, again and again with
-growing pauses, until the answer is certain: found is found; *not there* counts only after
-`settle_s`, because a slow venue may still be working on it. An order that turns up even later is
-reported by `saw`, so that it can be cancelled.
+growing pauses, until the answer is certain: found is found; *not there* counts only after a while
+(`DeskSettings`), because a slow venue may still be working on it. An order that turns up even later
+is reported by `saw`, so that it can be cancelled.
 
-While anything is unresolved, `unresolved` is not empty, and nothing that adds exposure goes out.
+While anything is unresolved, `unresolved` is not empty, and nothing that adds exposure goes out;
+cancels and closes always do.
 
 I/O: the network, through `rest`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Protocol
-
-import msgspec
 
 from pxresearch.clock import NS, Clock, WallClock
 from pxresearch.errors import GatewayError
-from pxresearch.gateway import records, wire
+from pxresearch.gateway import lookup, records, wire
 from pxresearch.gateway.contracts import Directory
-from pxresearch.gateway.orders import Market, NewOrder, place_request
+from pxresearch.gateway.orders import Change, Market, NewOrder, modify_request, place_request
 from pxresearch.gateway.outcome import (
     NOT_FOUND,
+    NOT_SENT,
     REFUSED_HERE,
     Accepted,
     Outcome,
     Rejected,
     Unknown,
-    explain,
 )
+from pxresearch.gateway.pending import Case, DeskSettings, Pending
 from pxresearch.gateway.profiles import Profile
 from pxresearch.gateway.wire import OrderStatus
 
 NOT_DONE = "NOT_DONE"
-ORDER_FILLED = "OrderFilled"
-ORDER_DONE = "OrderDone"
-_SKEW_NS = 60 * NS  # between our clock and the venue's
-_LOOKS = 3  # empty look-ups before "not there" is believed
-
-
-class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How an unknown outcome is looked up; seconds.
-
-    Attributes
-    ----------
-    first_s, longest_s
-        Pauses between look-ups, doubling.
-    settle_s
-        An order that is not there so long after it was sent was not accepted.
-    give_up_s
-        The venue cannot be asked for so long: the outcome stays unknown.
-    """
-
-    first_s: float = 0.25
-    longest_s: float = 5.0
-    settle_s: float = 30.0
-    give_up_s: float = 600.0
+_BACK_NS = 600 * NS  # our clock and the venue's may differ, and an order be older by its own
 
 
 class Venue(Protocol):
@@ -91,8 +68,6 @@ class Desk:
 
     Attributes
     ----------
-    unresolved
-        Tags and descriptions of what nobody knows yet.
     ghosts
         Tags of orders that were taken as not accepted; `saw` watches for them.
     """
@@ -104,232 +79,198 @@ class Desk:
         self._rest, self._directory, self._profile = rest, directory, profile
         self._clock = clock or WallClock()
         self._settings = settings or DeskSettings()
-        self.unresolved: set[str] = set()
-        self.ghosts: set[str] = set()
+        self._pending = Pending(self._clock, self._settings)
         self._used: set[str] = set()
+        self.ghosts: set[str] = set()
+
+    @property
+    def unresolved(self) -> tuple[str, ...]:
+        """What was sent and nobody knows yet: tags of orders, and other requests in words."""
+        return self._pending.names
+
+    async def settle(self) -> dict[str, Outcome]:
+        """Look up again whatever is unresolved; what became of each."""
+        return await self._pending.settle()
 
     # ------------------------------------------------------------ orders
-    async def place(self, order: NewOrder, market: Market | None = None) -> Outcome:
+    async def place(
+        self, order: NewOrder, market: Market | None = None, *, reduces: bool = False
+    ) -> Outcome:
         """Place an order.
+
+        Parameters
+        ----------
+        market
+            For the checks of a stop, and the level of a trailing stop.
+        reduces
+            It can only make the position smaller: it goes out while something is unresolved.
 
         Returns
         -------
         Accepted, Rejected or Unknown
             Unknown only when the venue could not be asked for `give_up_s`.
         """
-        if self.unresolved:
-            return _refused(f"the outcome of {', '.join(sorted(self.unresolved))} is not known yet")
+        if self.unresolved and not reduces:
+            return _refused(f"nobody knows yet what became of: {', '.join(self.unresolved)}")
         if order.tag in self._used:
             return _refused(f"tag {order.tag!r} has been used; every order has its own")
-        request = place_request(order, self._directory.listing(order.contract_id), market,
-                                self._profile)  # fmt: skip
+        listing = self._directory.listing(order.contract_id)
+        request = place_request(order, listing, market, self._profile)
         if isinstance(request, Rejected):
             return request
         self._used.add(order.tag)
         sent = self._clock.now()
-        outcome = await self._guarded(order.tag, self._rest.place(request))
-        if not isinstance(outcome, Unknown):
-            return outcome
-        outcome = await self._resolve(
-            order.tag, outcome, lambda: self._find(order, sent), lambda: _absent(order.tag)
-        )
-        if isinstance(outcome, Rejected) and outcome.reason == NOT_FOUND:
-            self.ghosts.add(order.tag)
+        case = Case(
+            what=order.tag, look=lambda: self._find(order, sent),
+            absent=lambda: self._ghost(order.tag), settle_s=self._settings.settle_s,
+        )  # fmt: skip
+        outcome = await self._pending.send(self._rest.place(request), case)
+        if isinstance(outcome, Rejected) and outcome.reason == NOT_SENT:
+            self._used.discard(order.tag)
         return outcome
 
     async def _find(self, order: NewOrder, sent: int) -> Accepted | Rejected | None:
-        since = sent - _SKEW_NS
-        rows = await self._rest.query_orders(order.account, since_ns=since, urgent=True)
-        if not any(row.custom_tag == order.tag for row in rows):
+        """By its tag, in both lists: an order may show in one before the other."""
+        since, failure = sent - _BACK_NS, None
+        try:
+            rows = await self._rest.query_orders(order.account, since_ns=since, urgent=True)
+        except GatewayError as error:
+            rows, failure = [], error
+        found = lookup.of_place(rows, order.tag)
+        if found is None:
             rows = await self._rest.orders(order.account, since, urgent=True)
-        for row in rows:
-            if row.custom_tag == order.tag:
-                if row.status is OrderStatus.REJECTED:
-                    return Rejected(
-                        reason="OrderRejected", order_id=row.id,
-                        text="the venue rejected the order; its reason was lost with the answer",
-                    )  # fmt: skip
-                return Accepted(order_id=row.id, found=True)
-        return None
+            found = lookup.of_place(rows, order.tag)
+        if found is None and failure is not None:
+            raise failure  # half a look proves nothing
+        return found
+
+    def _ghost(self, tag: str) -> Rejected:
+        self.ghosts.add(tag)
+        return Rejected(
+            reason=NOT_FOUND,
+            text=f"no answer came, and the venue has no order with tag {tag}: it was not accepted",
+        )
 
     def saw(self, order: records.Order) -> bool:
-        """Whether an order that the venue now tells of had been taken as not accepted.
+        """Whether an order that the venue now tells of was given up, and lives after all.
 
-        It then works without anybody's knowledge: cancel it, and close what it has filled.
+        It then works without anybody's knowledge: cancel it, and close what it has filled. To be
+        called with every order that a stream or a resync brings.
         """
-        if order.tag not in self.ghosts:
+        tag = order.tag or ""
+        if not self._pending.give_back(tag) and tag not in self.ghosts:
             return False
-        if order.tag is not None:
-            self.ghosts.discard(order.tag)
-        return order.status is not OrderStatus.REJECTED
+        self.ghosts.discard(tag)
+        return not (order.done and order.filled == 0)
 
     async def cancel(self, account: int, order_id: int) -> Outcome:
-        """Cancel an order; one that has filled or ended already is rejected, by that name."""
-        what = f"cancel of order {order_id}"
-        outcome = await self._guarded(what, self._rest.cancel(account, order_id))
-        if isinstance(outcome, Accepted):
-            return outcome
+        """Cancel an order.
+
+        Returns
+        -------
+        Accepted, Rejected or Unknown
+            Rejected as OrderFilled, OrderCancelled, OrderEnded or OrderNotFound where nothing was
+            left to cancel; as NOT_DONE where it still works, and may be sent again.
+        """
 
         async def look() -> Accepted | Rejected | None:
-            row = await self._rest.order(account, order_id, urgent=True)
-            return _of_cancel(row, order_id)
+            return lookup.of_cancel(await self._row(account, order_id), order_id)
 
-        if isinstance(outcome, Rejected):
-            return await self._told_apart(outcome, look)
-        return await self._resolve(what, outcome, look, lambda: _not_done(what))
-
-    async def _told_apart(
-        self, outcome: Rejected, look: Callable[[], Awaitable[Accepted | Rejected | None]]
-    ) -> Outcome:
-        """A refused cancel, with the reason that the order itself gives."""
-        if outcome.reason not in ("OrderNotFound", "Rejected"):
-            return outcome
-        try:
-            found = await look()
-        except GatewayError:
-            return outcome
-        return found if isinstance(found, Rejected) else outcome
+        what = f"cancel of order {order_id}"
+        case = Case(
+            what=what, look=look, absent=lambda: _not_done(what), settle_s=self._settings.repeat_s
+        )
+        outcome = await self._pending.send(self._rest.cancel(account, order_id), case)
+        return await self._told_apart(outcome, account, order_id)
 
     async def modify(
         self, account: int, order_id: int, contract_id: str, *, qty: int | None = None,
-        limit: int | None = None, stop: int | None = None,
+        limit: int | None = None, stop: int | None = None, trail: int | None = None,
+        side: int | None = None, market: Market | None = None,
     ) -> Outcome:  # fmt: skip
-        """Change quantity or prices (ticks) of an order; what is left out stays."""
-        listing = self._directory.listing(contract_id)
-        if qty is None and limit is None and stop is None:
-            return _refused("nothing to change: give qty, limit or stop")
-        if qty is not None and qty < 1:
-            return _refused(f"quantity {qty}: at least 1 contract; to end an order, cancel it")
-        request = wire.ModifyOrder(
-            account_id=account, order_id=order_id, size=qty,
-            limit_price=None if limit is None else listing.to_price(limit),
-            stop_price=None if stop is None else listing.to_price(stop),
+        """Change quantity or prices (ticks) of an order; what is left out stays. See `Change`."""
+        change = Change(
+            account=account, order_id=order_id, contract_id=contract_id, qty=qty, limit=limit,
+            stop=stop, trail=trail, side=side,
         )  # fmt: skip
-        what = f"change of order {order_id}"
-        outcome = await self._guarded(what, self._rest.modify(request))
-        if not isinstance(outcome, Unknown):
-            return outcome
+        request = modify_request(change, self._directory.listing(contract_id), market)
+        if isinstance(request, Rejected):
+            return request
 
         async def look() -> Accepted | Rejected | None:
-            row = await self._rest.order(account, order_id, urgent=True)
-            return _of_modify(row, request)
+            row = await self._row(account, order_id)
+            return lookup.of_modify(row, change, self._directory)
 
-        return await self._resolve(what, outcome, look, lambda: _not_done(what))
+        what = f"change of order {order_id}"
+        case = Case(
+            what=what, look=look, absent=lambda: _not_done(what), settle_s=self._settings.settle_s
+        )
+        outcome = await self._pending.send(self._rest.modify(request), case)
+        return await self._told_apart(outcome, account, order_id)
 
+    async def _told_apart(self, outcome: Outcome, account: int, order_id: int) -> Outcome:
+        """A refused cancel or change, with the reason that the order itself gives."""
+        vague = ("OrderNotFound", "Rejected")
+        if not isinstance(outcome, Rejected) or outcome.reason not in vague:
+            return outcome
+        try:
+            return lookup.ended(await self._row(account, order_id), order_id) or outcome
+        except GatewayError:
+            return outcome
+
+    async def _row(self, account: int, order_id: int) -> wire.Order | None:
+        return await self._rest.order(account, order_id, urgent=True)
+
+    # ------------------------------------------------------------ positions
     async def close(self, account: int, contract_id: str) -> Outcome:
         """Close a position at the market; resting legs stay and are the caller's to cancel."""
-        return await self._close(account, contract_id, None)
+
+        async def look() -> Accepted | None:
+            size = await self._size(account, contract_id)
+            return Accepted(found=True) if size == 0 else None
+
+        what = f"close of {contract_id} in account {account}"
+        case = Case(
+            what=what, look=look, absent=lambda: _not_done(what), settle_s=self._settings.repeat_s
+        )
+        return await self._pending.send(self._rest.close_contract(account, contract_id), case)
 
     async def partial_close(self, account: int, contract_id: str, qty: int) -> Outcome:
-        """Close `qty` contracts of a position at the market."""
-        return await self._close(account, contract_id, qty)
+        """Close `qty` contracts of a position at the market.
 
-    async def _close(self, account: int, contract_id: str, qty: int | None) -> Outcome:
-        what = f"close of {contract_id}"
-        before = 0
-        if qty is not None:
-            try:
-                before = await self._size(account, contract_id)
-            except GatewayError as error:
-                return _refused(f"the position cannot be read, so no part of it is closed: {error}")
-        call = (
-            self._rest.close_contract(account, contract_id)
-            if qty is None
-            else self._rest.partial_close(account, contract_id, qty)
-        )
-        outcome = await self._guarded(what, call)
-        if not isinstance(outcome, Unknown):
-            return outcome
-        left = 0 if qty is None else before - qty
+        An unknown outcome is settled by the size of the position: it is accepted once that is down
+        to what was to be left, whoever brought it there.
+        """
+        if qty < 1:
+            return _refused(f"{qty} contracts to close: at least 1")
+        what = f"close of {qty} {contract_id} in account {account}"
+        try:
+            left = await self._size(account, contract_id) - qty
+        except GatewayError:  # a reduction goes out all the same; only flat is proof then
+            left = None
 
-        async def look() -> Accepted | Rejected | None:
+        async def look() -> Accepted | None:
             size = await self._size(account, contract_id)
-            return Accepted(found=True) if size <= left else None
+            return Accepted(found=True) if size <= max(0, left or 0) else None
 
-        return await self._resolve(what, outcome, look, lambda: _not_done(what))
+        case = Case(
+            what=what, look=look, settle_s=self._settings.settle_s,
+            absent=lambda: _not_done(what) if left is not None else _never_known(what),
+        )  # fmt: skip
+        return await self._pending.send(self._rest.partial_close(account, contract_id, qty), case)
 
     async def _size(self, account: int, contract_id: str) -> int:
         rows = await self._rest.positions(account, urgent=True)
         return sum(row.size for row in rows if row.contract_id == contract_id)
 
-    # ------------------------------------------------------------ looking up
-    async def _guarded(self, what: str, call: Awaitable[Outcome]) -> Outcome:
-        """Outcome of a call; while it is on its way, and if it is cut off, it is unresolved."""
-        self.unresolved.add(what)
-        outcome = await call
-        if not isinstance(outcome, Unknown):
-            self.unresolved.discard(what)
-        return outcome
-
-    async def _resolve(
-        self, what: str, unknown: Unknown,
-        look: Callable[[], Awaitable[Accepted | Rejected | None]],
-        absent: Callable[[], Rejected],
-    ) -> Outcome:  # fmt: skip
-        s, started = self._settings, self._clock.now()
-        pause, empty, why = s.first_s, 0, unknown.why
-        while True:
-            await self._clock.sleep(pause)
-            pause = min(2 * pause, s.longest_s)
-            try:
-                found = await look()
-            except GatewayError as error:
-                why = f"{unknown.why}; and it cannot be looked up: {error}"
-                if self._clock.now() - started >= s.give_up_s * NS:
-                    return Unknown(why=why, status=unknown.status)
-                continue
-            empty += 1
-            settled = self._clock.now() - started >= s.settle_s * NS and empty >= _LOOKS
-            if found is None and not settled:
-                continue
-            self.unresolved.discard(what)
-            return found or absent()
-
-
-def _of_cancel(row: wire.Order | None, order_id: int) -> Accepted | Rejected | None:
-    """What an order says about the cancel of it; None while it still works."""
-    if row is None:
-        name = "OrderNotFound"
-        return Rejected(reason=name, text=f"order {order_id}: {explain(name, None)}")
-    if row.status is OrderStatus.CANCELLED:
-        return Accepted(order_id=order_id, found=True)
-    if row.status is OrderStatus.FILLED:
-        return Rejected(
-            reason=ORDER_FILLED, order_id=order_id,
-            text=f"order {order_id} filled before the cancel reached it",
-        )  # fmt: skip
-    if row.status.done:
-        return Rejected(
-            reason=ORDER_DONE, order_id=order_id,
-            text=f"order {order_id} had ended already ({row.status.name.lower()})",
-        )  # fmt: skip
-    return None
-
-
-def _of_modify(row: wire.Order | None, wanted: wire.ModifyOrder) -> Accepted | Rejected | None:
-    if row is None or row.status.done:
-        name = "OrderNotFound"
-        return Rejected(reason=name, text=f"order {wanted.order_id}: {explain(name, None)}")
-    pairs = (
-        (wanted.size, row.size), (wanted.limit_price, row.limit_price),
-        (wanted.stop_price, row.stop_price),
-    )  # fmt: skip
-    if all(asked is None or asked == held for asked, held in pairs):
-        return Accepted(order_id=wanted.order_id, found=True)
-    return None
-
-
-def _absent(tag: str) -> Rejected:
-    return Rejected(
-        reason=NOT_FOUND,
-        text=f"no answer came, and the venue has no order with tag {tag}: it was not accepted",
-    )
-
 
 def _not_done(what: str) -> Rejected:
-    return Rejected(
-        reason=NOT_DONE, text=f"the {what} got no answer, and the venue shows no trace of it"
-    )
+    text = f"the {what} got no answer, and the venue shows no trace of it: it may be sent again"
+    return Rejected(reason=NOT_DONE, text=text)
+
+
+def _never_known(what: str) -> Unknown:
+    return Unknown(why=f"the {what} got no answer, and what was open before it is not known")
 
 
 def _refused(text: str) -> Rejected:
