@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pxresearch.gateway import entry
 from pxresearch.gateway.mirror import Mirror, Snapshot
 from pxresearch.gateway.records import Account, Fill, Order, Position, Quote
-from pxresearch.gateway.wire import OrderStatus
+from pxresearch.gateway.wire import OrderStatus, OrderType
 from tests.exchange_kit import ACCOUNT, MNQ, Kit
 from tests.venue_life import directory, live, record, snapshot
 
@@ -181,3 +182,54 @@ def test_a_voided_fill_is_taken_back() -> None:
     assert mirror.apply(msgspec.structs.replace(fill, voided=True))
     assert not mirror.apply(fill)
     assert mirror.position(MNQ) == 0
+    assert mirror.doubts() == ["MNQZ26: the venue says +2, the fills say +0"]
+    mirror.load(msgspec.structs.replace(snapshot(kit, names), positions=()))
+    assert mirror.doubts() == []
+
+
+@settings(max_examples=60)
+@given(seed=st.integers(0, 10**6))
+def test_the_value_at_entry_by_fills_is_that_of_the_average(seed: int) -> None:
+    """Two ways to one number, wherever the venue's average is good enough."""
+    _, names, _, truth = lived(seed)
+    for row in truth.positions:
+        listing = names.listing(row.contract_id)
+        ours = [f for f in truth.fills if f.contract_id == row.contract_id]
+        by_average = entry.by_average(row.average_price, row.qty, listing)
+        assert entry.by_fills(ours) * listing.tick_value == by_average
+
+
+def test_an_order_older_than_the_window_leaves_no_doubt() -> None:
+    """Half of it filled three days ago; its fill is not among those of the last day."""
+    kit = Kit(partial_fills=True, limit_fill="touch")
+    kit.open_market()
+    kit.place(1, 15)  # 10 are shown
+    names = directory(kit)
+    truth = snapshot(kit, names)
+    order = truth.orders[0]
+    assert 0 < order.filled < 15
+    window = msgspec.structs.replace(truth, fills=(), since=order.created + 1)
+    mirror = Mirror(ACCOUNT, names)
+    mirror.load(window)
+    assert mirror.doubts() == []
+    assert mirror.position(MNQ) == order.filled
+    unseen = Mirror(ACCOUNT, names)
+    unseen.load(msgspec.structs.replace(truth, fills=(), since=order.created))
+    assert len(unseen.doubts()) == 1
+
+
+def test_an_order_that_vanished_is_told_with_its_record() -> None:
+    """It works no more, and whoever holds it learns so."""
+    kit = Kit()
+    kit.open_market()
+    kit.place(1, kind=OrderType.LIMIT, limit=99_000, tag="a")
+    names = directory(kit)
+    mirror = Mirror(ACCOUNT, names)
+    first, learnt = mirror.load(snapshot(kit, names))
+    order = mirror.working[0]
+    assert first == [f"order {order.id} (MNQZ26) was not known"]
+    assert [type(one) for one in learnt] == [Order, Account]
+    texts, learnt = mirror.load(msgspec.structs.replace(snapshot(kit, names), orders=()))
+    assert texts == [f"order {order.id} (MNQZ26) no longer works at the venue"]
+    assert learnt == [msgspec.structs.replace(order, status=OrderStatus.CANCELLED)]
+    assert mirror.working == []

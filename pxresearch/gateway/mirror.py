@@ -9,6 +9,7 @@ Events come twice, late and out of order, and some do not come at all. So:
 - What the venue says of a position is kept beside that. While the two differ, or an order has
   filled more than its fills add up to, something is missing: `doubts` says so, and only a snapshot
   settles it.
+- An account event carries no time: a late one holds until the next event or snapshot.
 
 I/O: none
 """
@@ -22,7 +23,8 @@ from decimal import Decimal
 import msgspec
 
 from pxresearch.clock import NS
-from pxresearch.gateway.contracts import Directory, Listing
+from pxresearch.gateway import entry
+from pxresearch.gateway.contracts import Directory
 from pxresearch.gateway.records import Account, Fill, Order, Position, Quote
 from pxresearch.gateway.wire import OrderStatus
 
@@ -44,12 +46,15 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         All that work, and those of the time since the last snapshot in any state.
     fills
         Of that time.
+    since
+        When that time began, ns UTC; 0 is always.
     """
 
     account: Account | None
     orders: tuple[Order, ...]
     positions: tuple[Position, ...]
     fills: tuple[Fill, ...]
+    since: int = 0
 
 
 class Mirror:
@@ -73,6 +78,7 @@ class Mirror:
         self._base: dict[str, int] = {}  # position without the fills that are held
         self._held: defaultdict[str, int] = defaultdict(int)  # sum of those fills
         self._filled: defaultdict[int, int] = defaultdict(int)  # of an order, by its fills
+        self._loaded = False
 
     # ------------------------------------------------------------ looking
     @property
@@ -111,18 +117,22 @@ class Mirror:
         qty = self.position(contract_id)
         if qty == 0:
             return 0
-        average = self.average_price(contract_id)
-        if average is None or quote is None or now - quote.received > max_age_s * NS:
+        if quote is None or now - quote.received > max_age_s * NS:
             return None
         mark = quote.bid if qty > 0 else quote.ask
-        if mark is None:
+        entered = self._entered(contract_id, qty)
+        if mark is None or entered is None:
             return None
+        return qty * mark * self._directory.listing(contract_id).tick_value - entered
+
+    def _entered(self, contract_id: str, qty: int) -> int | None:
+        """Signed value at entry, micro-dollars: by the fills if all are held, else the average."""
         listing = self._directory.listing(contract_id)
-        # The value at entry is whole ticks times contracts, although the average may lie off grid.
-        entered = _whole_ticks(average, abs(qty), listing)
-        if entered is None:
-            return None
-        return (1 if qty > 0 else -1) * (abs(qty) * mark - entered) * listing.tick_value
+        if self._base.get(contract_id, 0) == 0:
+            ours = (f for f in self.fills.values() if f.contract_id == contract_id)
+            return entry.by_fills(ours) * listing.tick_value
+        average = self.average_price(contract_id)
+        return None if average is None else entry.by_average(average, qty, listing)
 
     def doubts(self) -> list[str]:
         """What does not fit together, in words; empty when all does."""
@@ -176,7 +186,8 @@ class Mirror:
         for fill, sign in ((held, -1), (record, 1)):
             if fill is not None and not fill.voided:
                 self._held[fill.contract_id] += sign * fill.side * fill.qty
-                self._filled[fill.order] += sign * fill.qty
+        if held is None:  # voided later or not, the order did fill
+            self._filled[record.order] += record.qty
         self.fills[record.id] = record
 
     def _position(self, record: Position) -> bool:
@@ -193,19 +204,21 @@ class Mirror:
     def load(self, snapshot: Snapshot) -> tuple[list[str], list[Record]]:
         """Make this copy equal to a snapshot; returns the differences and the records behind them.
 
-        Records of a difference: fills first, by time, then orders, positions and the account.
+        Records of a difference: fills first, by time, then orders, positions and the account. Of
+        the first snapshot only what is open is told in words: before it nothing was held.
         """
         found = self._differences(snapshot)
+        told = [text for text, record in found if self._loaded or _is_open(record)]
+        self._loaded = True
         for fill in snapshot.fills:
             held = self.fills.get(fill.id)
             if held != fill:
                 self._count(fill, held)
-        shown = {order.id: order for order in snapshot.orders}
-        for order_id, order in self.orders.items():
-            if not order.done and order_id not in shown:
-                # The venue no longer has it at work and did not say how it ended.
-                shown[order_id] = msgspec.structs.replace(order, status=OrderStatus.CANCELLED)
-        self.orders |= shown
+        for order in snapshot.orders:
+            if order.id not in self.orders and order.created < snapshot.since:
+                # Some of its fills may be older than those that were read.
+                self._filled[order.id] = max(self._filled[order.id], order.filled)
+        self.orders |= {order.id: order for order in (*snapshot.orders, *self._gone(snapshot))}
         self._said = {row.contract_id: row for row in snapshot.positions}
         every = self._said.keys() | self._held.keys() | self._base.keys()
         self._base = {
@@ -217,7 +230,13 @@ class Mirror:
         learnt = [record for _, record in found if record is not None]
         order_of = {Fill: 0, Order: 1, Position: 2, Account: 3}
         learnt.sort(key=lambda r: (order_of[type(r)], r.ts if isinstance(r, Fill) else r.id))
-        return [text for text, _ in found], learnt
+        return told, learnt
+
+    def _gone(self, snapshot: Snapshot) -> list[Order]:
+        """Orders that no longer work at the venue, which did not say how they ended."""
+        shown = {order.id for order in snapshot.orders}
+        ended = OrderStatus.CANCELLED
+        return [msgspec.structs.replace(o, status=ended) for o in self.working if o.id not in shown]
 
     def _differences(self, snapshot: Snapshot) -> list[tuple[str, Record | None]]:
         found: list[tuple[str, Record | None]] = []
@@ -233,11 +252,9 @@ class Mirror:
             text = self._of_order(order)
             if text:
                 found.append((text, order))
-        shown = {order.id for order in snapshot.orders}
         found += [
-            (f"order {o.id} ({self._name(o.contract_id)}) no longer works at the venue", None)
-            for o in self.working
-            if o.id not in shown
+            (f"order {o.id} ({self._name(o.contract_id)}) no longer works at the venue", o)
+            for o in self._gone(snapshot)
         ]
         return found + self._of_positions(snapshot.positions)
 
@@ -266,7 +283,9 @@ class Mirror:
             told = there[key].qty if key in there else 0
             if told != self.position(key):
                 text = f"position in {self._name(key)} is {told:+d}, was {self.position(key):+d}"
-                found.append((text, there.get(key)))
+                said = self._said.get(key)
+                closed = None if said is None else msgspec.structs.replace(said, qty=0)
+                found.append((text, there.get(key, closed)))
         return found
 
     def _name(self, contract_id: str) -> str:
@@ -279,6 +298,10 @@ class Mirror:
         return (
             f"fill {fill.id}: {self._name(fill.contract_id)} {fill.side * fill.qty:+d} at {price}"
         )
+
+
+def _is_open(record: Record | None) -> bool:
+    return isinstance(record, Position) or (isinstance(record, Order) and not record.done)
 
 
 def _later(new: Order, held: Order) -> bool:
@@ -294,18 +317,13 @@ def _later(new: Order, held: Order) -> bool:
 
 def _of_account(held: Account | None, snapshot: Snapshot) -> list[str]:
     now = snapshot.account
-    if now is None or held is None:
+    if now is None:
         return []
+    if held is None:
+        return [f"balance is {now.balance / 1e6:,.2f}"]
     found = []
     if held.balance != now.balance:
         found.append(f"balance is {now.balance / 1e6:,.2f}, was {held.balance / 1e6:,.2f}")
     if held.can_trade != now.can_trade:
         found.append(f"the account may {'' if now.can_trade else 'not '}trade")
     return found
-
-
-def _whole_ticks(average: Decimal, qty: int, listing: Listing) -> int | None:
-    exact = average * qty * listing.tick.denominator / listing.tick.numerator
-    whole = round(exact)
-    # The venue may print a rounded average: within a hundredth of a tick it can only be this.
-    return whole if abs(exact - whole) * 100 < 1 else None
