@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from pxresearch import cli_gateway
 from pxresearch.cli_common import (
     DEFAULT_CATALOG,
     CatalogOption,
@@ -24,7 +25,9 @@ from pxresearch.cli_common import (
 )
 from pxresearch.errors import UsageError
 
-app = typer.Typer(no_args_is_help=True, help="Import, list and show market data.")
+app = typer.Typer(no_args_is_help=True, help="Import, download, record, list and show market data.")
+app.command()(cli_gateway.download)
+app.command()(cli_gateway.record)
 
 _LISTED = ("contract", "kind", "spec", "sessions", "from", "to", "rows", "bytes", "sources")
 

@@ -97,6 +97,10 @@ class Recorded(msgspec.Struct, kw_only=True):
     kept: dict[str, str] = {}
     recovered: int = 0
 
+    def to_dict(self) -> dict[str, object]:
+        """Plain values, ready for JSON."""
+        return msgspec.to_builtins(self)
+
     def __str__(self) -> str:
         counts = ", ".join(f"{n:,} {name}" for name, n in self.rows.items()) or "nothing"
         lines = [f"recorded {counts}"]
