@@ -11,7 +11,6 @@ import signal
 import sys
 from datetime import date
 from decimal import Decimal, InvalidOperation
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -162,13 +161,12 @@ def _accounts(owner: str, wishes: list[str] | tuple[str, ...]) -> list[Any]:
         try:
             if rest:
                 raise ValueError
-            made.append(
-                AccountSpec(
-                    id=FIRST_ACCOUNT + number, owner=owner, kind=AccountKind(kind),
-                    bracket_mode=BracketMode(mode or BracketMode.AUTO_OCO),
-                    balance=Decimal(balance or 150_000),
-                )  # fmt: skip
-            )
+            spec = AccountSpec(
+                id=FIRST_ACCOUNT + number, owner=owner, kind=AccountKind(kind),
+                bracket_mode=BracketMode(mode or BracketMode.AUTO_OCO),
+                balance=Decimal(balance or 150_000),
+            )  # fmt: skip
+            made.append(spec)
         except (ValueError, InvalidOperation):
             raise UsageError(
                 f"--account: received {wish!r}, allowed is KIND[:MODE[:BALANCE]] with KIND one of "

@@ -11,8 +11,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pxresearch.simulator.server import (  # noqa: F401
-        Simulator, SimulatorSettings, make_venue, start,
+    from pxresearch.simulator.server import (
+        Simulator,
+        SimulatorSettings,
+        make_venue,
+        start,
     )  # fmt: skip
 
 __all__ = ["Simulator", "SimulatorSettings", "make_venue", "start"]

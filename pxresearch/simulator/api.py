@@ -170,9 +170,7 @@ class Venue:
                 switch.market(wire.MARKET_DEPTH, contract_id, changes)
         self.flush()
 
-    def _trade(
-        self, contract_id: str, ts: int, now: int, price: int, size: int, side: int
-    ) -> None:
+    def _trade(self, contract_id: str, ts: int, now: int, price: int, size: int, side: int) -> None:
         self.exchange.trade(contract_id, ts, price, size, side)
         board, switch = self.boards[contract_id], self.switch
         board.traded(ts, price, size)
@@ -225,5 +223,3 @@ class Venue:
         link = Link(hub, owner, self.switch, self.hub, link_now, wake)
         self.switch.add(link)
         return link
-
-

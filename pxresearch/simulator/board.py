@@ -8,8 +8,6 @@ I/O: none
 
 from __future__ import annotations
 
-from typing import Any
-
 from pxresearch.block import NO_ASK, NO_BID
 from pxresearch.gateway import wire
 from pxresearch.gateway.wire import DepthType
@@ -55,15 +53,13 @@ class Board:
         self._minute, self._day = 0, None
 
     def begin(self, so_far: tuple[int, ...], settled: int | None, ts: int) -> None:
-        """Set what the session has seen: open, high, low, last, volume; and the last price before."""
+        """Set what the session has seen (open, high, low, last, volume) and the last price before."""
         self._open, self._high, self._low, self._last, self._volume = so_far
         self._settled, self._ts = settled, ts
         self._minute, self._day = ts // _MINUTE, trading_day(ts)
 
     # ------------------------------------------------------------ what happens
-    def set(
-        self, ts: int, bid: int | None, ask: int | None, bid_sz: int, ask_sz: int
-    ) -> None:
+    def set(self, ts: int, bid: int | None, ask: int | None, bid_sz: int, ask_sz: int) -> None:
         """Take a new best bid and ask; ticks, None for an empty side."""
         self._ts, self.begun = ts, True
         self._bid = None if bid is None else (bid, bid_sz)
@@ -209,5 +205,3 @@ def _aggressor(side: int) -> int:
 def side_or_none(price: int) -> int | None:
     """A price of the tape; None for an empty side."""
     return None if price in (NO_BID, NO_ASK) else price
-
-

@@ -64,9 +64,9 @@ def read(body: bytes, kind: type[Wire]) -> Any:
 
 
 @cache
-def _known(kind: type[Wire]) -> dict[str, tuple[str, type[Wire] | None, bool]]:
+def _known(kind: type[msgspec.Struct]) -> dict[str, tuple[str, type[msgspec.Struct] | None, bool]]:
     """By lower-case name: the member's name, the record inside, whether it may be left out."""
-    known: dict[str, tuple[str, type[Wire] | None, bool]] = {}
+    known: dict[str, tuple[str, type[msgspec.Struct] | None, bool]] = {}
     hints = msgspec.inspect.type_info(kind)
     assert isinstance(hints, msgspec.inspect.StructType)
     for one in hints.fields:
@@ -76,7 +76,7 @@ def _known(kind: type[Wire]) -> dict[str, tuple[str, type[Wire] | None, bool]]:
     return known
 
 
-def _renamed(given: Any, kind: type[Wire]) -> Any:
+def _renamed(given: Any, kind: type[msgspec.Struct]) -> Any:
     if not isinstance(given, dict):
         return given
     known, members = _known(kind), {}

@@ -186,7 +186,7 @@ class Control:
         }
 
     def log(self, since: int = 0, kind: str = "", what: str = "") -> list[dict[str, Any]]:
-        """Requests and events after a number, of a kind (request, event), about a path or target."""
+        """Entries after a number, of a kind (request, event, trouble), about a path or target."""
         return self._venue.log.since(since, kind, what)
 
     # ------------------------------------------------------------ HTTP

@@ -173,6 +173,6 @@ def _check(name: str, key: str, value: Any, allowed: dict[str, Any]) -> None:
         raise UsageError(f"{name}: count must be 1 or more, or null for always, received {value}")
     if key == "probability" and not 0 < value <= 1:
         raise UsageError(f"{name}: probability must be above 0 and at most 1, received {value}")
-    if key.endswith("_s") or key in ("seconds", "skip", "records"):
-        if not 0 <= value < 10**9:
-            raise UsageError(f"{name}: {key} must be 0 or more, received {value}")
+    counted = key.endswith("_s") or key in ("seconds", "skip", "records")
+    if counted and not 0 <= value < 10**9:
+        raise UsageError(f"{name}: {key} must be 0 or more, received {value}")

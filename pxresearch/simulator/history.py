@@ -4,9 +4,9 @@ A looped market has always been there: its history goes back turn by turn, as fa
 say. Trades made by hand are in the bars too.
 
 A bar is stamped at its opening, and a request gets the bars that open from its start on and before
-its end. Seconds, minutes and hours are aligned to UTC; days, weeks and months to trading days, which
-begin at 17:00 Chicago; tick bars count anew on each trading day (the real alignment is not known).
-Bars without a trade are left out.
+its end. Seconds, minutes and hours are aligned to UTC; days, weeks and months to trading days,
+which begin at 17:00 Chicago; tick bars count anew on each trading day (the real alignment is not
+known). Bars without a trade are left out.
 
 I/O: none
 """
@@ -181,9 +181,7 @@ def _calendar_bars(
     return frame.filter((pl.col("ts") >= start) & (pl.col("ts") < end))
 
 
-def _tick_bars(
-    series: Series, request: wire.RetrieveBars, start: int, end: int
-) -> pl.DataFrame:
+def _tick_bars(series: Series, request: wire.RetrieveBars, start: int, end: int) -> pl.DataFrame:
     """Bars of so many trades, counted from the opening of each trading day."""
     number, frames, count = request.unit_number, [], 0
     high, first = end, max(start, series.since)
@@ -273,7 +271,7 @@ def _numbered(days: pl.Series, unit: BarUnit) -> pl.Series:
 def _first_day(numbers: pl.Series, unit: BarUnit) -> pl.Series:
     """First date of what `_numbered` counts."""
     if unit is BarUnit.MONTH:
-        made = pl.date(numbers.cast(pl.Int32) // 12, numbers % 12 + 1, 1)
+        made = pl.date(pl.lit(numbers // 12), pl.lit(numbers % 12 + 1), 1)
         return pl.select(made).to_series()
     days = numbers * 7 - 3 if unit is BarUnit.WEEK else numbers
     return days.cast(pl.Int32).cast(pl.Date)

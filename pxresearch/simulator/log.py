@@ -50,12 +50,14 @@ class Log:
     ) -> None:
         """Note a request; `seen` tells whether it reached the venue."""
         response = delivery.response
+        asked, answered = _shown(request.body), _shown(response.body)
         self._entries.append(
             Entry(
-                next(self._numbers), now, "request", request.path, _shown(request.body),
-                response.status, _shown(response.body), faults, delivery.ending, seen,
-            )  # fmt: skip
-        )
+                number=next(self._numbers), ts=now, kind="request", what=request.path, body=asked,
+                status=response.status, answer=answered, faults=faults, ending=delivery.ending,
+                seen=seen,
+            )
+        )  # fmt: skip
 
     def event(self, now: int, sent: Outgoing) -> None:
         """Note a user event."""

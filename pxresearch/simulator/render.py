@@ -19,7 +19,7 @@ _ENVELOPE = ("success", "error_code", "error_message")
 
 @cache
 def _members(kind: type[Wire]) -> tuple[tuple[str, str], ...]:
-    """Attribute and JSON name of each member; those of the envelope last, as in the real answers."""
+    """Attribute and JSON name of each member; the envelope comes last, as in real answers."""
     fields = [(one.name, one.encode_name) for one in msgspec.structs.fields(kind)]
     return (
         *(one for one in fields if one[0] not in _ENVELOPE),

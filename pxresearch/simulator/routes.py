@@ -150,4 +150,3 @@ def invalid(error: bodies.BadBody) -> Response:
 def http_date(now: int) -> str:
     """Time as the Date header writes it."""
     return formatdate(now // NS, usegmt=True)
-

@@ -64,9 +64,7 @@ class Tape:
         return self.k, self.kind, self.a, self.b, self.c, self.d
 
 
-def recorded(
-    codes: Sequence[str], first: date | None, last: date | None, catalog: Path
-) -> Tape:
+def recorded(codes: Sequence[str], first: date | None, last: date | None, catalog: Path) -> Tape:
     """Tape of contracts as the catalogue has them.
 
     Raises
@@ -118,9 +116,7 @@ def _rows(block: Block) -> list[np.ndarray]:
         found.append(np.vstack([q.ts, seq, np.full(len(q.ts), QUOTE), q.bid, q.ask, *sizes]))
     if (t := block.trades) is not None:
         kind, none = np.full(len(t.ts), TRADE), np.zeros(len(t.ts), np.int64)
-        found.append(
-            np.vstack([t.ts, _or_zero(t.seq, t.ts), kind, t.px, t.size, t.side, none])
-        )
+        found.append(np.vstack([t.ts, _or_zero(t.seq, t.ts), kind, t.px, t.size, t.side, none]))
     if not found and block.bars is not None:
         found += _rows_of_bars(block.bars)
     return found

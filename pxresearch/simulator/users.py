@@ -1,4 +1,4 @@
-"""Who may log in, and the tokens they get: signed JWTs that end after 24 hours of the venue's clock.
+"""Who may log in, and the tokens they get: signed JWTs, good for 24 hours of the venue's clock.
 
 A token is checked by its signature, its end, and a list of those that were given back. Times are
 ns UTC inside and whole seconds in the token.
