@@ -182,3 +182,14 @@ def test_new_legs_for_what_fills_after_the_first_ones_have_closed() -> None:
     legs = [one for one in kit.working if one.parent_order_id == entry]
     assert [(one.custom_tag, one.size) for one in legs] == [("late-SL", 2), ("late-TP", 2)]
     assert [one.stop_price or one.limit_price for one in legs] == [99_892 * TICK, 99_920 * TICK]
+
+
+def test_legs_that_somebody_took_away_do_not_come_back() -> None:
+    kit = Kit(partial_fills=True)
+    kit.open_market()
+    entry = kit.place(1, 3, OrderType.LIMIT, limit=99_990, sl=-8, tp=20).order_id
+    kit.trade(99_989, 1)
+    for leg in (entry + 1, entry + 2):
+        assert kit.cancel(leg).success
+    kit.trade(99_989, 2)
+    assert (kit.position(), kit.working) == (3, [])

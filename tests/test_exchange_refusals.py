@@ -65,6 +65,17 @@ ORDER_REJECTED: list[tuple[dict[str, Any], str]] = [
         "Invalid stop price. Price is not aligned to tick size.",
     ),
     ({"kind": LIMIT}, "Limit Price not set."),
+    ({"kind": LIMIT, "limit": Decimal("1e999999")}, OUT),
+    ({"kind": LIMIT, "limit": Decimal("-1e40")}, OUT),
+    (
+        {"kind": LIMIT, "limit": Decimal("1e-999999")},
+        "Invalid limit price. Price is not aligned to tick size.",
+    ),
+    (
+        {"kind": LIMIT, "limit": Decimal("25000.2500000000000000000000000000000000000001")},
+        "Invalid limit price. Price is not aligned to tick size.",
+    ),
+    ({"kind": TRAIL, "trail": Decimal("1e30")}, OUT),
     (
         {"kind": LIMIT, "limit": Decimal("25001.10")},
         "Invalid limit price. Price is not aligned to tick size.",

@@ -21,7 +21,7 @@ from pxresearch.gateway.wire import (
 )
 from pxresearch.simulator.accounts import VenueAccount
 from pxresearch.simulator.floor import Floor
-from pxresearch.simulator.listing import Listed
+from pxresearch.simulator.listing import FARTHEST, Listed
 from pxresearch.simulator.matcher import Market
 from pxresearch.simulator.settings import BracketMode
 
@@ -44,7 +44,6 @@ TOO_MANY_CONTRACTS = (
     "Maximum contracts exceeded. At most 8 contracts can be held or worked at once."
 )
 _ROOM = MAX_ORDERS - 8  # the rest is for closing and for what the platform itself orders
-_FARTHEST = 2**30  # ticks; beyond it nothing is a price
 _PLACEABLE = (
     OrderType.LIMIT, OrderType.MARKET, OrderType.STOP, OrderType.TRAILING_STOP,
     OrderType.JOIN_BID, OrderType.JOIN_ASK,
@@ -100,7 +99,7 @@ def limit_refusal(listed: Listed, price: Decimal | None) -> str | None:
     ticks = listed.ticks(price)
     if ticks is None:
         return "Invalid limit price. Price is not aligned to tick size."
-    return OUT_OF_RANGE if abs(ticks) > _FARTHEST else None
+    return OUT_OF_RANGE if abs(ticks) >= FARTHEST else None
 
 
 def stop_refusal(floor: Floor, listed: Listed, side: int, price: Decimal | None) -> str | None:
@@ -115,19 +114,19 @@ def stop_refusal(floor: Floor, listed: Listed, side: int, price: Decimal | None)
     by_quote = floor.settings.stop_trigger == "quote"
     reference = quote if by_quote or market.last is None else market.last
     through = reference is not None and (ticks - reference) * side <= 0
-    return OUT_OF_RANGE if through or abs(ticks) > _FARTHEST else None
+    return OUT_OF_RANGE if through or abs(ticks) >= FARTHEST else None
 
 
 def trail_refusal(listed: Listed, market: Market, price: Decimal | None) -> str | None:
     """What is wrong with a trail price; its distance is not looked at."""
     if price is None:
         return NO_TRAIL
-    if listed.ticks(price) is None:
+    level = listed.ticks(price)
+    if level is None:
         return "Invalid trail price. Price is not aligned to tick size."
     if market.last is None:
         return NO_LAST
-    distance = trail_ticks(listed, market, price)
-    return OUT_OF_RANGE if not 0 < distance <= _FARTHEST else None
+    return OUT_OF_RANGE if level == market.last or abs(level) >= FARTHEST else None
 
 
 def trail_ticks(listed: Listed, market: Market, price: Decimal | None) -> int:

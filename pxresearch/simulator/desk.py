@@ -12,7 +12,7 @@ from pxresearch.gateway.wire import Answer, OrderStatus, OrderType, PlaceAnswer
 from pxresearch.simulator import checks
 from pxresearch.simulator.accounts import VenueAccount
 from pxresearch.simulator.floor import Floor
-from pxresearch.simulator.listing import Listed, by_id
+from pxresearch.simulator.listing import FARTHEST, Listed, by_id
 from pxresearch.simulator.oneoff import OneOff
 from pxresearch.simulator.orders import VenueOrder
 from pxresearch.simulator.settings import AccountKind
@@ -41,10 +41,6 @@ class Desk:
         self.floor = floor
         self.trading = trading
 
-    def _account(self, owner: str, account_id: int) -> VenueAccount | None:
-        account = self.floor.accounts.get(account_id)
-        return account if account is not None and account.owner == owner else None
-
     def _barred(self, account: VenueAccount, verb: str) -> str | None:
         """Why the API may not touch the orders of this account at all."""
         if account.spec.kind is AccountKind.LIVE:
@@ -54,7 +50,7 @@ class Desk:
     # ------------------------------------------------------------ place
     def place(self, owner: str, request: wire.PlaceOrder) -> PlaceAnswer:
         """Order/place."""
-        account = self._account(owner, request.account_id)
+        account = self.floor.account_of(owner, request.account_id)
         if account is None:
             return _placed(_no(wire.PLACE, "AccountNotFound"))
         barred = self._barred(account, "place")
@@ -109,7 +105,7 @@ class Desk:
             id=self.floor.order_id(), account_id=account.id, listed=listed, type=request.type,
             side=1 if request.side is wire.OrderSide.BUY else -1, size=request.size,
             created=self.floor.now, updated=self.floor.now, status=OrderStatus.REJECTED,
-            limit=_ticks(listed, request.limit_price), stop=_ticks(listed, request.stop_price),
+            limit=_shown(listed, request.limit_price), stop=_shown(listed, request.stop_price),
             tag=None if why == checks.TAG_USED else request.custom_tag or None,
         )  # fmt: skip
         account.book.add(order)
@@ -199,7 +195,7 @@ class Desk:
     def _working(
         self, operation: wire.Operation, owner: str, account_id: int, order_id: int, verb: str
     ) -> tuple[VenueAccount, VenueOrder] | Answer:
-        account = self._account(owner, account_id)
+        account = self.floor.account_of(owner, account_id)
         if account is None:
             return _no(operation, "AccountNotFound")
         barred = self._barred(account, verb)
@@ -228,7 +224,7 @@ class Desk:
         size: int | None,
     ) -> Answer:  # fmt: skip
         floor = self.floor
-        account = self._account(owner, account_id)
+        account = self.floor.account_of(owner, account_id)
         if account is None:
             return _no(operation, "AccountNotFound")
         barred = self._barred(account, "close")
@@ -256,6 +252,12 @@ class Desk:
 
 def _ticks(listed: Listed, price: Decimal | None) -> int | None:
     return None if price is None else listed.ticks(price)
+
+
+def _shown(listed: Listed, price: Decimal | None) -> int | None:
+    """Ticks of a refused order's price for its record, where it is one."""
+    ticks = _ticks(listed, price)
+    return None if ticks is None or abs(ticks) >= FARTHEST else ticks
 
 
 def _placed(answer: Answer, order_id: int | None = None) -> PlaceAnswer:

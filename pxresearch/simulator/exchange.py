@@ -126,7 +126,7 @@ class Exchange:
         handler = self._handlers.get(operation.path)
         if handler is None:
             raise UsageError(f"{operation.name} is not answered by the exchange")
-        self._advance(now)
+        self.advance(now)
         answer = handler(owner, request)
         rules.watch(self._floor, self._trading)
         return answer
@@ -141,7 +141,7 @@ class Exchange:
     ) -> None:
         """Move the best prices of a contract, and match. Ticks; None for an empty side."""
         self._listed(contract_id)
-        self._advance(ts)
+        self.advance(ts)
         markets = self._floor.markets
         markets[contract_id] = Market(ts, bid, ask, bid_sz, ask_sz, markets[contract_id].last)
         self._trading.match(contract_id)
@@ -150,17 +150,14 @@ class Exchange:
     def trade(self, contract_id: str, ts: int, price: int, size: int, side: int) -> None:
         """Print a trade of the market, and match. `side`: +1 buyer, -1 seller, 0 unknown."""
         self._listed(contract_id)
-        self._advance(ts)
+        self.advance(ts)
         markets = self._floor.markets
         markets[contract_id] = markets[contract_id]._replace(ts=ts, last=price)
         self._trading.match(contract_id, (price, size, side))
         rules.watch(self._floor, self._trading)
 
     def advance(self, now: int) -> None:
-        """Let the time go on without an event: held orders, the turn of the trading day."""
-        self._advance(now)
-
-    def _advance(self, now: int) -> None:
+        """Let the time go on: the turn of the trading day, acknowledgements held back."""
         if self._floor.advance(now):
             rules.new_day(self._floor)
         if self._trading.holds:

@@ -61,6 +61,11 @@ class Floor:
         self._trade_ids = itertools.count(_FIRST_TRADE)
         self._position_ids = itertools.count(_FIRST_POSITION)
 
+    def account_of(self, owner: str, account_id: int) -> VenueAccount | None:
+        """The account with this id, if it is this owner's: another's does not exist for it."""
+        account = self.accounts.get(account_id)
+        return account if account is not None and account.owner == owner else None
+
     # ------------------------------------------------------------ time
     def advance(self, now: int) -> bool:
         """Move the time on; True on the first call of a new trading day."""

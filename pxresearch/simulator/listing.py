@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 
 from pxresearch.errors import UsageError
 from pxresearch.gateway import wire
@@ -22,7 +23,9 @@ from pxresearch.instruments import MONTHS, Contract, Instrument, contract, instr
 from pxresearch.sessions import trading_day
 
 MAX_FOUND = 20  # rows of one Contract/search
+FARTHEST = 2**30  # ticks; no price is that far from 0
 _DECIMALS = Decimal("1e-9")
+_DIGITS = 30  # before or after the point: a number with more is never computed with
 _YEARS_KNOWN = (-10, 2)  # of delivery months that can be looked up, from the year now
 # The last day on which a month is active: (months before delivery, day of that month).
 _ROLLS = {
@@ -84,9 +87,14 @@ class Listed:
         return exact if whole else exact.quantize(_DECIMALS)
 
     def ticks(self, price: Decimal) -> int | None:
-        """Ticks of a price, or None off the grid."""
-        ticks, rest = divmod(price * self.product.tick_den, self.product.tick_num)
-        return int(ticks) if rest == 0 else None
+        """Ticks of a price, or None off the grid; a price beyond all bounds is `FARTHEST` away."""
+        if price.adjusted() > _DIGITS:
+            return FARTHEST if price > 0 else -FARTHEST
+        if price.adjusted() < -_DIGITS:
+            return 0 if price == 0 else None
+        exact = Fraction(price) * self.product.tick_den / self.product.tick_num
+        whole = exact.denominator == 1
+        return max(-FARTHEST, min(exact.numerator, FARTHEST)) if whole else None
 
 
 def listed_contracts(now: int, market_codes: Iterable[str] = ()) -> list[Listed]:

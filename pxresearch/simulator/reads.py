@@ -25,10 +25,6 @@ class Reads:
     def __init__(self, floor: Floor) -> None:
         self.floor = floor
 
-    def _account(self, owner: str, account_id: int) -> VenueAccount | None:
-        account = self.floor.accounts.get(account_id)
-        return account if account is not None and account.owner == owner else None
-
     # ------------------------------------------------------------ accounts and contracts
     def accounts(self, owner: str, request: wire.SearchAccounts) -> Answer:
         """Account/search; an account that is over is not active."""
@@ -60,7 +56,7 @@ class Reads:
     # ------------------------------------------------------------ orders
     def orders(self, owner: str, request: wire.Window) -> Answer:
         """Order/search, by time of creation, oldest first."""
-        account = self._account(owner, request.account_id)
+        account = self.floor.account_of(owner, request.account_id)
         if account is None:
             return wire.OrdersAnswer(success=False, error_code=_NOT_FOUND)
         start, end = _window(request)
@@ -70,7 +66,7 @@ class Reads:
 
     def open_orders(self, owner: str, request: wire.OfAccount) -> Answer:
         """Order/searchOpen: status Open alone, so no suspended leg."""
-        account = self._account(owner, request.account_id)
+        account = self.floor.account_of(owner, request.account_id)
         if account is None:
             return wire.OrdersAnswer(success=False, error_code=_NOT_FOUND)
         working = account.book.working()
@@ -78,7 +74,7 @@ class Reads:
 
     def order(self, owner: str, request: wire.OneOrder) -> Answer:
         """Order/searchById."""
-        account = self._account(owner, request.account_id)
+        account = self.floor.account_of(owner, request.account_id)
         found = None if account is None else account.book.get(request.order_id)
         if account is None or found is None:
             return wire.OrderAnswer(success=False, error_code=_NOT_FOUND)
@@ -86,7 +82,7 @@ class Reads:
 
     def query(self, owner: str, request: wire.QueryOrders) -> Answer:
         """Order/v2/query: at most 100 rows from the row asked for, newest first by default."""
-        account = self._account(owner, request.filter.account_id)
+        account = self.floor.account_of(owner, request.filter.account_id)
         if account is None:
             return wire.OrdersAnswer(success=False, error_code=_NOT_FOUND)
         chosen = list(self._matching(account, request.filter))
@@ -127,7 +123,7 @@ class Reads:
     # ------------------------------------------------------------ positions and trades
     def positions(self, owner: str, request: wire.OfAccount) -> Answer:
         """Position/searchOpen."""
-        account = self._account(owner, request.account_id)
+        account = self.floor.account_of(owner, request.account_id)
         if account is None:
             return wire.PositionsAnswer(success=False, error_code=_NOT_FOUND)
         rows = [one.record(account.id) for one in account.holdings.values()]
@@ -135,7 +131,7 @@ class Reads:
 
     def trades(self, owner: str, request: wire.Window) -> Answer:
         """Trade/search, newest first."""
-        account = self._account(owner, request.account_id)
+        account = self.floor.account_of(owner, request.account_id)
         if account is None:
             return wire.TradesAnswer(success=False, error_code=_NOT_FOUND)
         start, end = _window(request)
