@@ -1,9 +1,10 @@
 """Events of both hubs, with the account read again by REST wherever some may be missing.
 
-Start-up, every reconnect, a doubt that does not clear, and the look every five minutes are one
-routine: read accounts, positions, orders and fills, make the mirror equal, tell `Resynced`. While
-that runs nothing is delivered; what the hubs send meanwhile waits in their buffer and is applied
-after it, where an event that the snapshot already holds tells nothing new and is passed over.
+Start-up, every return of a hub, a doubt that does not clear, and the look every five minutes are
+one routine: read accounts, positions, orders and fills, make the mirror equal, tell `Resynced`.
+While that runs nothing is delivered; what the hubs send meanwhile waits in their buffer and is
+applied after it, where an event that the snapshot already holds tells nothing new and is passed
+over.
 
 The reads of a snapshot are not one instant. It is believed when it says what the mirror says, or
 when two in a row say the same.
@@ -16,7 +17,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -37,6 +38,8 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     reconcile_s
         The look without a cause.
+    away_s
+        The look while the user hub is away: positions stay supervised, by REST alone.
     doubt_s
         A doubt that has not cleared for so long.
     retry_s, retry_max_s
@@ -46,6 +49,7 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     reconcile_s: float = 300.0
+    away_s: float = 5.0
     doubt_s: float = 2.0
     retry_s: float = 0.5
     retry_max_s: float = 10.0
@@ -90,7 +94,8 @@ class Stream:
     mirrors
         Account id to its local copy.
     reconciled
-        False from a gap, or a doubt, until the account has been read again.
+        Whether the mirrors are the venue's: False from a gap until the hub is back and the account
+        has been read again.
     """
 
     def __init__(
@@ -101,13 +106,20 @@ class Stream:
         self._clock = clock or WallClock()
         self._settings = settings or StreamSettings()
         self.mirrors = {account: Mirror(account, directory) for account in accounts}
-        self.reconciled = not accounts
+        self._blocked = bool(accounts)  # nothing is delivered before the next reading
+        self._away: set[Hub] = set()
         self._since = self._clock.now() - round(self._settings.look_back_s * NS)
         self._next_look = self._clock.now()
         self._doubt_from: int | None = None
         self._waiting: deque[Event] = deque()
         self._pending: asyncio.Task[list[Event]] | None = None
         self._failures = 0
+        self._stopped = asyncio.Event()
+
+    @property
+    def reconciled(self) -> bool:
+        """See the class."""
+        return not self._blocked and Hub.USER not in self._away
 
     async def start(self) -> None:
         """Connect and subscribe the accounts; the first events are `Resynced` and what follows."""
@@ -117,6 +129,7 @@ class Stream:
 
     async def stop(self) -> None:
         """Close the hubs; `get` then ends with ``[]``."""
+        self._stopped.set()
         await self._hubs.stop()
         if self._pending is not None:
             await asyncio.gather(self._pending, return_exceptions=True)
@@ -132,31 +145,45 @@ class Stream:
         One caller at a time.
         """
         while True:
+            if self._stopped.is_set():
+                return []
             if self._must_read():
                 return await self._read_again()
-            if not self._waiting:
+            if self._blocked:
+                # What waits stays in the hubs' buffer, which is bounded.
+                await self._first_of(asyncio.ensure_future(self._stopped.wait()))
+            elif not self._waiting:
                 if not await self._receive():
                     return []
-                continue
-            out = self._deliver()
-            if out:
+            elif out := self._deliver():
                 return out
 
     # ------------------------------------------------------------ events
     def _deliver(self) -> list[Event]:
         """Events up to the next one after which everything has to be read again."""
         out: list[Event] = []
-        while self._waiting and self.reconciled:
+        while self._waiting and not self._blocked:
             event = self._waiting.popleft()
             if isinstance(event, Update):
                 if not self._apply(event):
                     continue
             elif isinstance(event, Gap) and self.mirrors:
-                self.reconciled = False
-                self._next_look = self._clock.now()
+                self._gap(event)
             out.append(event)
         self._note_doubts()
         return out
+
+    def _gap(self, gap: Gap) -> None:
+        """A hub goes: look by REST from time to time. It is back: look before anything else."""
+        if gap.until is None:
+            self._away.add(gap.hub)
+            if gap.hub is Hub.USER:
+                soon = self._clock.now() + round(self._settings.away_s * NS)
+                self._next_look = min(self._next_look, soon)
+            return
+        self._away.discard(gap.hub)
+        self._blocked = True
+        self._next_look = self._clock.now()
 
     def _apply(self, event: Update) -> bool:
         record = event.record
@@ -174,18 +201,24 @@ class Stream:
         """Wait for events, or until it is time to look; False once there are no more."""
         if self._pending is None:
             self._pending = asyncio.ensure_future(self._hubs.get())
-        alarm = asyncio.ensure_future(self._clock.sleep(self._until_look()))
-        try:
-            await asyncio.wait({self._pending, alarm}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            alarm.cancel()
-            await asyncio.gather(alarm, return_exceptions=True)
+        await self._first_of(self._pending, keep=True)
         if not self._pending.done():
             return True
         events = self._pending.result()
         self._pending = None
         self._waiting.extend(events)
         return bool(events)
+
+    async def _first_of(self, work: asyncio.Future[Any], *, keep: bool = False) -> None:
+        """Wait for `work`, or until it is time to look; what is not kept is cancelled."""
+        alarm = asyncio.ensure_future(self._clock.sleep(self._until_look()))
+        ending = [alarm] if keep else [alarm, work]
+        try:
+            await asyncio.wait({work, alarm}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in ending:
+                one.cancel()
+            await asyncio.gather(*ending, return_exceptions=True)
 
     # ------------------------------------------------------------ reading again
     def _due(self) -> int:
@@ -213,14 +246,16 @@ class Stream:
                 learnt += records
         except (GatewayError, ContractMismatch) as error:
             return [self._failed(error)]
-        self._failures, self._doubt_from, self.reconciled = 0, None, True
+        self._failures, self._doubt_from, self._blocked = 0, None, False
         self._since = started - _SKEW_NS
-        self._next_look = self._clock.now() + round(self._settings.reconcile_s * NS)
+        s = self._settings
+        pause = s.away_s if Hub.USER in self._away else s.reconcile_s
+        self._next_look = self._clock.now() + round(pause * NS)
         return [Resynced(ts=self._clock.now(), changes=tuple(changes), learnt=tuple(learnt))]
 
     def _failed(self, error: Exception) -> Notice:
         s = self._settings
-        self.reconciled = False
+        self._blocked = True
         pause = min(s.retry_max_s, s.retry_s * 2**self._failures)
         self._failures += 1
         self._doubt_from = None
