@@ -74,9 +74,18 @@ def profile(url: str) -> Any:
     return SimpleNamespace(user_hub=f"{url}/hubs/user", market_hub=f"{url}/hubs/market")
 
 
-def make(url: str, tokens: Any = None, clock: Any = None, **settings: Any) -> Hubs:
-    """Hubs with one account and one contract wanted."""
-    settings = {"always_open": True, **settings}
+PATIENT = {"connect_s": 1000, "answer_s": 1000, "silent_s": 5000}
+
+
+def make(
+    url: str, tokens: Any = None, clock: Any = None, patient: bool = True, **settings: Any
+) -> Hubs:
+    """Hubs with one account and one contract wanted.
+
+    On a clock that runs fast a busy machine looks like a dead hub, so the limits are wide unless a
+    test is about them.
+    """
+    settings = {"always_open": True, **(PATIENT if patient else {}), **settings}
     hubs = Hubs(
         profile(url), tokens or Tokens(), Directory([MNQ, EP]), clock=clock,
         settings=HubSettings(**settings), seed=1,

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 
 import pytest
 
+from pxresearch.clock import NS
+from pxresearch.gateway.contracts import Directory
 from pxresearch.gateway.hubs import Hubs
+from pxresearch.gateway.inbox import Inbox
+from pxresearch.gateway.link import Link
+from pxresearch.gateway.reader import Notices, Reader
 from pxresearch.gateway.records import Event, Gap, Hub, Quote
-from tests.hub_kit import ES, ID, QUOTE, FastClock, Tokens, make, until
+from tests.hub_kit import ES, ID, MNQ, QUOTE, FastClock, Tokens, make, until
 from tests.hub_server import Connection, HubServer
 
 FAULTS = [
@@ -27,8 +33,8 @@ def test_fifty_drops_at_random_steps(seed: int) -> None:
     async def run() -> None:
         rng, tokens = random.Random(seed), Tokens()
         with HubServer() as server:
-            hubs = make(server.url, tokens=tokens, clock=FastClock(200), connect_s=400,
-                        answer_s=400, backoff_s=0.01, backoff_max_s=1)  # fmt: skip
+            hubs = make(server.url, tokens=tokens, clock=FastClock(200), backoff_s=0.01,
+                        backoff_max_s=1)  # fmt: skip
             events: list[Event] = []
             await hubs.start()
             consumer = asyncio.ensure_future(_consume(hubs, events))
@@ -67,3 +73,55 @@ def _right(server: HubServer, hubs: Hubs, hub: Hub) -> bool:
     live: Connection | None = server.live(hub)
     wanted = {str(one): 1 for one in hubs._desired[hub]}
     return live is not None and live.live == wanted and hubs.state(hub).connected
+
+
+def test_back_off_begins_anew_only_after_ten_healthy_seconds() -> None:
+    """By hand: the sixth wait is 8 to 16 s; ten seconds of health make the next at most 0.5 s."""
+
+    async def run() -> None:
+        clock = FastClock(20)
+        with HubServer() as server:
+            server.faults = ["503"] * 5
+            hubs = make(
+                server.url,
+                clock=clock,
+                hubs=(Hub.USER,),
+            )
+            await hubs.start()
+            await until(lambda: hubs.state(Hub.USER).connected)
+            assert hubs.state(Hub.USER).attempts == 5
+            assert await _away_s(server, hubs, clock) >= 8  # it had not lived for 10 s
+            assert hubs.state(Hub.USER).attempts == 6
+            await until(lambda: hubs.state(Hub.USER).attempts == 0)
+            assert (clock.now() - hubs.state(Hub.USER).since) >= 10 * NS
+            assert await _away_s(server, hubs, clock) < 3
+            await hubs.stop()
+
+    asyncio.run(run())
+
+
+async def _away_s(server: HubServer, hubs: Hubs, clock: FastClock) -> float:
+    """Drop the user hub; seconds until it is back."""
+    before, begin = hubs.state(Hub.USER).generation, clock.now()
+    server.abort("user")
+    await until(lambda: hubs.state(Hub.USER).generation > before)
+    took = (clock.now() - begin) / NS
+    await until(lambda: hubs.state(Hub.USER).connected)
+    return took
+
+
+def test_nothing_of_a_connection_that_was_given_up_arrives() -> None:
+    """Its thread may still be reading; what it brings belongs to the gap."""
+
+    async def run() -> None:
+        clock = FastClock()
+        inbox, read = Inbox(clock), Reader(Hub.MARKET, Directory([MNQ]), Notices(Hub.MARKET))
+        link = Link("http://127.0.0.1:1", "t", read, inbox, clock, lambda: None, "old")
+        row = {"type": 1, "target": "GatewayQuote", "arguments": [ID, QUOTE]}
+        link.records([json.dumps(row).encode()])
+        assert len(inbox) == 1
+        link.cut()
+        link.records([json.dumps(row).encode()])
+        assert len(inbox) == 1
+
+    asyncio.run(run())

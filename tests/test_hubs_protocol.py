@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from signalrcore.hub.base_hub_connection import BaseHubConnection
 from signalrcore.messages.invocation_message import InvocationMessage
@@ -118,6 +118,7 @@ def server_frame(opcode: int, payload: bytes, fin: bool = True) -> bytes:
 PAYLOAD = st.one_of(st.binary(max_size=200), st.sampled_from([b"x" * 70_000, b"y" * 126]))
 
 
+@settings(max_examples=50)
 @given(st.lists(st.tuples(PAYLOAD, st.integers(1, 3), st.booleans()), max_size=6), st.data())
 def test_frames_however_the_stream_is_cut(
     messages: list[tuple[bytes, int, bool]], data: st.DataObject
@@ -165,6 +166,7 @@ def test_our_frames_are_masked_and_whole(payload: bytes, opcode: int) -> None:
     assert bytes(b ^ key[i % 4] for i, b in enumerate(masked)) == payload
 
 
+@settings(max_examples=50)
 @given(st.lists(st.binary(min_size=1).filter(lambda b: b"\x1e" not in b)), st.data())
 def test_records_split_and_joined_by_messages(rows: list[bytes], data: st.DataObject) -> None:
     """However records are spread over messages, the same records come out."""
@@ -271,6 +273,7 @@ def test_what_cannot_be_read_is_told_once_and_the_rest_goes_on(bad: bytes, kind:
     assert one.junk + one.unknown == 4
 
 
+@settings(max_examples=50)
 @given(st.lists(st.one_of(st.binary(max_size=80), st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(

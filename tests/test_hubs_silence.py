@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from datetime import datetime
 
 import pytest
@@ -13,7 +14,7 @@ from pxresearch import sessions
 from pxresearch.clock import NS, VirtualClock
 from pxresearch.errors import NotUnderstood, UsageError
 from pxresearch.gateway.contracts import Directory
-from pxresearch.gateway.pace import Elapsed
+from pxresearch.gateway.pace import Backoff, Elapsed
 from pxresearch.gateway.records import Hub, Stale
 from pxresearch.gateway.silence import Silence, open_hours
 from pxresearch.gateway.subscriptions import Desired, Progress, Subscription
@@ -117,6 +118,19 @@ def test_the_time_line_never_runs_back(steps: list[tuple[int, float]]) -> None:
         clock._now += jump  # a clock that somebody sets
         line.step(waited)
         assert line.ns - before == max(jump, round(waited * NS), 0)
+
+
+@given(st.integers(0, 2**32), st.integers(1, 60))
+def test_back_off_stays_in_its_bounds(seed: int, count: int) -> None:
+    """Each wait is between a quarter of a second and 30 s, doubles, and begins anew on reset."""
+    waits = Backoff(0.25, 30.0, random.Random(seed))
+    for n in range(count):
+        span = min(30.0, 0.5 * 2**n)
+        assert span / 2 <= waits.next() <= span
+    waits.reset()
+    assert 0.25 <= waits.next() <= 0.5
+    waits.longest()
+    assert 15 <= waits.next() <= 30
 
 
 # ---------------------------------------------------------------- subscriptions

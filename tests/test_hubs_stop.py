@@ -165,7 +165,7 @@ def test_a_hundred_reconnects_leave_no_thread_and_no_file() -> None:
         clock = FastClock(100)
         with HubServer() as server:
             threads, open_before = set(threading.enumerate()), handles()
-            hubs = make(server.url, clock=clock, healthy_s=0.01, answer_s=60, connect_s=60)
+            hubs = make(server.url, clock=clock, healthy_s=0.01)
             await hubs.start()
             for n in range(50):
                 server.abort("user")

@@ -76,8 +76,8 @@ def test_records_both_ways_at_once() -> None:
         one.end(politely=True)
         thread.join(5)
         assert not thread.is_alive()
-        assert ended == ["stopped"]
-        assert live.records[-1] == {"type": 7}
+        assert len(ended) == 1  # by us, or by the server that answered our close first
+        wait(lambda: live.records[-1] == {"type": 7})
 
 
 def test_a_server_that_cannot_prove_itself_gets_no_token() -> None:
