@@ -120,6 +120,13 @@ class Book:
         text = f"{sorted(self._bids.items())}{sorted(self._asks.items())}{self.delta}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+    def _repr_html_(self) -> str:
+        bids, asks = self.levels(10)
+        rows = [("", price, size) for price, size in reversed(asks)]
+        rows += [(size, price, "") for price, size in bids]
+        body = "".join(f"<tr><td>{b}</td><th>{p}</th><td>{a}</td></tr>" for b, p, a in rows)
+        return f"<table><tr><th>bid</th><th>ticks</th><th>ask</th></tr>{body}</table>"
+
     def __repr__(self) -> str:
         return f"Book(bid={self.best_bid}, ask={self.best_ask}, delta={self.delta:+d})"
 

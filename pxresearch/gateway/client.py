@@ -14,17 +14,19 @@ I/O: the network.
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
 import httpx
+import msgspec
 import polars as pl
 
 from pxresearch.clock import NS, Clock, WallClock
-from pxresearch.core.records import LIMIT, MARKET, STOP
-from pxresearch.errors import NotUnderstood, UsageError
-from pxresearch.gateway import frames, records
+from pxresearch.errors import NotReachable, NotUnderstood, UsageError
+from pxresearch.gateway import choice, entry, frames, glance, records, wire
+from pxresearch.gateway.book import Book
 from pxresearch.gateway.contracts import Directory, Listing
 from pxresearch.gateway.credentials import Credentials, credentials
 from pxresearch.gateway.desk import Desk
@@ -32,15 +34,14 @@ from pxresearch.gateway.flatten import Flat, flatten
 from pxresearch.gateway.history import Length, all_bars
 from pxresearch.gateway.hubs import Hubs, HubSettings
 from pxresearch.gateway.orders import NewOrder
-from pxresearch.gateway.outcome import Outcome
+from pxresearch.gateway.outcome import NOT_FOUND, Outcome, Rejected
 from pxresearch.gateway.profiles import profile as find_profile
 from pxresearch.gateway.rest import Rest
 from pxresearch.gateway.stream import Stream
 from pxresearch.gateway.tags import ENTRY, make_tag, run_name
+from pxresearch.gateway.terms import Asked, Price, price_ticks, terms
 
 _DAY_NS = 24 * 3600 * NS
-_SKEW_NS = 60 * NS
-_LIVE_WORDS = ("LIVE",)
 
 
 class Gateway:
@@ -71,6 +72,7 @@ class Gateway:
         self.rest = Rest(self.profile, keys or credentials(), clock=self._clock, http=http)
         self.directory = Directory()
         self.desk = Desk(self.rest, self.directory, self.profile, clock=self._clock)
+        self._accounts: list[records.Account] = []
         self._account: records.Account | None = None
         self._run = run_name(self._clock.now())
         self._intents = 0
@@ -79,12 +81,27 @@ class Gateway:
         chosen = f", account {self._account.name}" if self._account else ""
         return f"Gateway({self.profile.firm}{chosen})"
 
+    def _repr_html_(self) -> str:
+        account = self._account
+        rows = {"gateway": self.profile.firm, "contracts": str(len(self.directory))}
+        if account is None:
+            rows["accounts"] = f"{choice.listed(self._accounts)}; none is chosen"
+        else:
+            rows["account"] = f"{account.name} ({account.id})"
+            rows["balance at the start"] = f"{account.balance / records.MICROS:,.2f} USD"
+        cells = (
+            f"<tr><th>{html.escape(name)}</th><td>{html.escape(text)}</td></tr>"
+            for name, text in rows.items()
+        )
+        return f"<table>{''.join(cells)}</table>"
+
     async def __aenter__(self) -> Gateway:
         await self.rest.__aenter__()
         try:
             for row in await self.rest.available():
                 self.directory.add(row)
-            self._account = await self._choose()
+            self._accounts = [self.directory.account(row) for row in await self.rest.accounts()]
+            self._account = choice.choose(self._accounts, self._wanted)
         except BaseException:
             await self.rest.close()
             raise
@@ -108,20 +125,10 @@ class Gateway:
         """
         if self._account is None:
             raise UsageError(
-                "no account is chosen: give account=... (an id or a name of 'accounts()')"
+                "no account is chosen: open the session with account=, an id or a name of "
+                f"{choice.listed(self._accounts)}"
             )
         return self._account
-
-    async def _choose(self) -> records.Account | None:
-        rows = [self.directory.account(row) for row in await self.rest.accounts()]
-        if self._wanted is not None:
-            wanted = str(self._wanted)
-            found = [a for a in rows if wanted in (str(a.id), a.name)]
-            if not found:
-                raise UsageError(f"no account {wanted!r}; this user has {_listed(rows)}")
-            return _not_live(found[0])
-        able = [a for a in rows if a.can_trade]
-        return _not_live(able[0]) if len(able) == 1 else None
 
     async def accounts(self) -> pl.DataFrame:
         """Return all active accounts; see `frames.account_frame`."""
@@ -135,11 +142,36 @@ class Gateway:
                 return self.directory.account(row).balance / records.MICROS
         raise NotUnderstood(f"account {self.account.id} is no longer among the user's accounts")
 
-    async def positions(self) -> pl.DataFrame:
-        """Return the open positions; see `frames.position_frame`."""
+    async def positions(self, *, marked: bool = False, wait_s: float = 3.0) -> pl.DataFrame:
+        """Return the open positions; see `frames.position_frame`.
+
+        Parameters
+        ----------
+        marked
+            Look at the market hub, for `wait_s` seconds at most, to fill `open_pnl`. It stays null
+            where no quote came: it is never 0 for want of a price.
+        """
         rows = await self.rest.positions(self.account.id)
         await self._look_up([row.contract_id for row in rows])
-        return frames.position_frame((self.directory.position(r) for r in rows), self.directory)
+        held = [self.directory.position(row) for row in rows]
+        profit = await self._open_pnl(held, wait_s) if marked else {}
+        return frames.position_frame(held, self.directory, profit)
+
+    async def _open_pnl(
+        self, held: Sequence[records.Position], wait_s: float
+    ) -> dict[str, int | None]:
+        """Micro-dollars by contract id, marked at the exit side."""
+        hubs = self._hubs(records.Hub.MARKET)
+        for row in held:
+            hubs.subscribe_contract(row.contract_id, trades=False)
+        wanted = {row.contract_id for row in held}
+        quotes = await glance.quotes_now(hubs, wanted, self._clock, wait_s)
+        found: dict[str, int | None] = {}
+        for row in held:
+            listing, quote = self.directory.listing(row.contract_id), quotes.get(row.contract_id)
+            entered = entry.by_average(row.average_price, row.qty, listing)
+            found[row.contract_id] = entry.profit(row.qty, entered, quote, listing)
+        return found
 
     async def orders(self, days: float = 1) -> pl.DataFrame:
         """Return the orders of the last days, in any state; see `frames.order_frame`."""
@@ -156,17 +188,14 @@ class Gateway:
         await self._look_up([row.contract_id for row in rows])
         return frames.fill_frame((self.directory.fill(row) for row in rows), self.directory)
 
-    async def _order_frame(self, rows: Sequence[Any]) -> pl.DataFrame:
+    async def _order_frame(self, rows: Sequence[wire.Order]) -> pl.DataFrame:
         await self._look_up([row.contract_id for row in rows])
         return frames.order_frame((self.directory.order(row) for row in rows), self.directory)
 
     async def _look_up(self, contract_ids: Sequence[str]) -> None:
         for contract_id in set(contract_ids):
             if contract_id not in self.directory:
-                row = await self.rest.contract(contract_id)
-                if row is None:
-                    raise NotUnderstood(f"the venue does not know its own {contract_id!r}")
-                self.directory.add(row)
+                self.directory.add(await self.rest.contract(contract_id))
 
     def _since(self, days: float) -> int:
         return self._clock.now() - round(days * _DAY_NS)
@@ -201,33 +230,22 @@ class Gateway:
         return frames.bar_frame(found, listing)
 
     # ------------------------------------------------------------ orders
-    async def buy(self, code: str, qty: int, **terms: Any) -> Outcome:
-        """Buy; see `order` for the terms."""
-        return await self.order(code, qty, **terms)
+    async def buy(self, code: str, qty: int, **asked: Any) -> Outcome:
+        """Buy `qty` contracts; see `order`."""
+        return await self.order(code, _positive(qty), **asked)
 
-    async def sell(self, code: str, qty: int, **terms: Any) -> Outcome:
-        """Sell; see `order` for the terms."""
-        return await self.order(code, -qty, **terms)
+    async def sell(self, code: str, qty: int, **asked: Any) -> Outcome:
+        """Sell `qty` contracts; see `order`."""
+        return await self.order(code, -_positive(qty), **asked)
 
     async def order(
-        self, code: str, qty: int, *, limit: float | None = None, stop: float | None = None,
-        stop_ticks: int = 0, target_ticks: int = 0, stop_loss: float | None = None,
-        take_profit: float | None = None, target_r: float | None = None,
+        self, code: str, qty: int, *, limit: Price | None = None, stop: Price | None = None,
+        stop_ticks: int = 0, target_ticks: int = 0, stop_loss: Price | None = None,
+        take_profit: Price | None = None, target_r: float | None = None, trailing: bool = False,
     ) -> Outcome:  # fmt: skip
         """Place an order: market, or limit or stop at a price; with a bracket in one line.
 
-        Parameters
-        ----------
-        qty
-            Contracts; negative sells.
-        limit, stop
-            Price of a limit or a stop order.
-        stop_ticks, target_ticks
-            Distances of the bracket's legs from the fill, positive.
-        stop_loss, take_profit
-            The same as prices; for a limit or stop order, whose price is known.
-        target_r
-            Target as a multiple of the stop's distance.
+        The parameters are those of `terms.Asked`; a negative `qty` sells.
 
         Returns
         -------
@@ -235,39 +253,34 @@ class Gateway:
             Once sent it is never sent again; an unknown outcome has been looked up.
         """
         listing = self.contract(code)
-        if limit is not None and stop is not None:
-            raise UsageError("give limit or stop, not both: the gateway takes no stop-limit orders")
-        level = None if limit is None and stop is None else listing.to_ticks(_given(limit, stop))
-        side = 1 if qty > 0 else -1
-        stop_ticks = stop_ticks or _distance(listing, level, stop_loss, -side, "stop_loss")
-        target_ticks = target_ticks or _distance(listing, level, take_profit, side, "take_profit")
-        if target_r is not None:
-            target_ticks = _multiple(target_r, stop_ticks, target_ticks)
+        asked = Asked(
+            qty=qty, limit=limit, stop=stop, stop_ticks=stop_ticks, target_ticks=target_ticks,
+            stop_loss=stop_loss, take_profit=take_profit, target_r=target_r, trailing=trailing,
+        )  # fmt: skip
+        meant = msgspec.structs.asdict(terms(asked, listing))
+        account = self.account.id
         self._intents += 1
+        tag = make_tag("notebook", self._run, self._intents, ENTRY)
         order = NewOrder(
-            account=self.account.id, contract_id=listing.id,
-            kind=MARKET if level is None else LIMIT if stop is None else STOP,
-            side=side, qty=abs(qty), limit=level if stop is None else None,
-            stop=level if stop is not None else None, stop_ticks=stop_ticks,
-            target_ticks=target_ticks, is_automated=True,
-            tag=make_tag("notebook", self._run, self._intents, ENTRY),
+            account=account, contract_id=listing.id, is_automated=True, tag=tag, **meant
         )  # fmt: skip
         return await self.desk.place(order)
 
     async def modify(
-        self, order_id: int, *, qty: int | None = None, limit: float | None = None,
-        stop: float | None = None,
+        self, order_id: int, *, qty: int | None = None, limit: Price | None = None,
+        stop: Price | None = None,
     ) -> Outcome:  # fmt: skip
         """Change an order; what is left out stays."""
         row = await self.rest.order(self.account.id, order_id)
         if row is None:
-            raise UsageError(f"the venue knows no order {order_id} of this account")
+            text = f"the venue knows no order {order_id} of account {self.account.id}"
+            return Rejected(reason=NOT_FOUND, text=text)
         await self._look_up([row.contract_id])
         listing = self.directory.listing(row.contract_id)
         return await self.desk.modify(
             self.account.id, order_id, row.contract_id, qty=qty,
-            limit=None if limit is None else listing.to_ticks(limit),
-            stop=None if stop is None else listing.to_ticks(stop),
+            limit=None if limit is None else price_ticks(listing, "limit", limit),
+            stop=None if stop is None else price_ticks(listing, "stop", stop),
         )  # fmt: skip
 
     async def cancel(self, order_id: int) -> Outcome:
@@ -298,60 +311,40 @@ class Gateway:
         >>> await stream.start()  # doctest: +SKIP
         >>> async for event in stream: ...  # doctest: +SKIP
         """
-        hubs = Hubs(
-            self.profile, self.rest, self.directory, clock=self._clock,
-            settings=HubSettings(always_open=self._always_open),
-        )  # fmt: skip
+        hubs = self._hubs(*records.Hub)
         for code in codes:
             hubs.subscribe_contract(self.contract(code).id, depth=depth)
         accounts = [self._account.id] if self._account else []
         return Stream(self.rest, hubs, self.directory, accounts, clock=self._clock)
 
+    async def book(self, code: str, wait_s: float = 5.0) -> Book:
+        """Return the order book as the market hub shows it now; to follow it, see `stream`.
 
-def _not_live(account: records.Account) -> records.Account:
-    if account.simulated is False or account.name.upper().startswith(_LIVE_WORDS):
-        raise UsageError(
-            f"account {account.name} is a live-funded one; the gateway does not trade those, and "
-            "neither does this program"
-        )
-    return account
+        Raises
+        ------
+        NotReachable
+            No depth came in `wait_s` seconds.
+        """
+        listing = self.contract(code)
+        hubs = self._hubs(records.Hub.MARKET)
+        hubs.subscribe_contract(listing.id, depth=True)
+        book = await glance.book_now(hubs, listing.id, self._clock, wait_s)
+        if book.best_bid is None and book.best_ask is None:
+            raise NotReachable(
+                f"no depth of {listing.code} came in {wait_s:g} s: the market hub cannot be "
+                "reached, or the market is closed"
+            )
+        return book
 
-
-def _listed(rows: Sequence[records.Account]) -> str:
-    return ", ".join(
-        f"{a.name} ({a.id}{'' if a.can_trade else ', cannot trade'})" for a in rows
-    ) or "no account"  # fmt: skip
-
-
-def _given(first: float | None, second: float | None) -> float:
-    value = first if first is not None else second
-    assert value is not None
-    return float(value)
-
-
-def _distance(
-    listing: Listing, level: int | None, price: float | None, sign: int, name: str
-) -> int:
-    """Ticks from the order's level to a bracket price on the side `sign`."""
-    if price is None:
-        return 0
-    if level is None:
-        raise UsageError(
-            f"{name} is a price, and where a market order fills is not known before; give it in "
-            f"ticks: {'stop_ticks' if name == 'stop_loss' else 'target_ticks'}"
-        )
-    ticks = (listing.to_ticks(float(price)) - level) * sign
-    if ticks <= 0:
-        raise UsageError(
-            f"{name} {price} is on the wrong side of the order's price {listing.to_price(level)}"
-        )
-    return ticks
+    def _hubs(self, *which: records.Hub) -> Hubs:
+        settings = HubSettings(hubs=which, always_open=self._always_open)
+        return Hubs(
+            self.profile, self.rest, self.directory, clock=self._clock, settings=settings
+        )  # fmt: skip
 
 
-def _multiple(ratio: float, stop_ticks: int, target_ticks: int) -> int:
-    if target_ticks or not stop_ticks or ratio <= 0:
-        raise UsageError(
-            "target_r is a positive multiple of the stop's distance; give it with stop_ticks or "
-            "stop_loss, and without a target of its own"
-        )
-    return max(1, round(stop_ticks * ratio))
+def _positive(qty: int) -> int:
+    # buy(-1) could mean either; an order is never turned round by a sign.
+    if type(qty) is not int or qty < 1:
+        raise UsageError(f"quantity {qty!r}: a whole number of contracts, at least 1")
+    return qty

@@ -1,4 +1,4 @@
-"""What an open position was worth when it was entered, exact or not at all.
+"""What an open position was worth when it was entered and what it has gained, exact or not at all.
 
 I/O: none
 """
@@ -11,7 +11,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from pxresearch.gateway.contracts import Listing
-from pxresearch.gateway.records import Fill
+from pxresearch.gateway.records import Fill, Quote
 
 _ROUNDED = Fraction(1, 100)  # of a tick: what a venue's printed average may have lost
 
@@ -52,3 +52,17 @@ def by_average(average: Decimal, qty: int, listing: Listing) -> int | None:
     if value.denominator != 1:
         return None
     return value.numerator if qty > 0 else -value.numerator
+
+
+def profit(qty: int, entered: int | None, quote: Quote | None, listing: Listing) -> int | None:
+    """Open profit of signed contracts, micro-dollars, at the exit side; None without a price.
+
+    Parameters
+    ----------
+    entered
+        Signed value at entry, micro-dollars.
+    """
+    if entered is None or quote is None:
+        return None
+    mark = quote.bid if qty > 0 else quote.ask
+    return None if mark is None else qty * mark * listing.tick_value - entered

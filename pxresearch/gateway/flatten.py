@@ -40,7 +40,7 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     cancelled, closed
         Orders that were to be cancelled, contracts that were to be closed (signed, as first seen).
     flat
-        The venue has no position and no working order in it any more.
+        The venue was seen without a position and a working order in it.
     last_word
         Of the venue, where a request was rejected or got no answer.
     """
@@ -53,24 +53,32 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Flat(msgspec.Struct, frozen=True, kw_only=True):
-    """How a flatten ended; `verified` only when the venue itself showed nothing, twice in a row."""
+    """How a flatten ended.
+
+    Attributes
+    ----------
+    verified
+        The venue itself showed nothing, twice in a row.
+    trouble
+        Why the venue could not be asked the last time, if it could not.
+    """
 
     verified: bool
     rounds: int
     took_s: float
     contracts: tuple[Proof, ...]
+    trouble: str | None
 
 
 class _Work(msgspec.Struct):
     orders: set[int]
     closed: int = 0
-    flat: bool = True
     word: str | None = None
 
 
 async def flatten(
     rest: Venue, account: int, *, clock: Clock, contract_id: str | None = None,
-    limit_s: float = 60.0, pause_s: float = 0.25,
+    limit_s: float = 60.0, pause_s: float = 0.25, longest_s: float = 4.0,
 ) -> Flat:  # fmt: skip
     """Flatten an account, or one contract of it.
 
@@ -78,8 +86,9 @@ async def flatten(
     ----------
     limit_s
         When to give up and say that it is not flat.
-    pause_s
-        Between a round's requests and the next look.
+    pause_s, longest_s
+        Between a round's requests and the next look: at first, and at most. It doubles while
+        something is left, so that the requests of a halted market do not use up the budget.
 
     Returns
     -------
@@ -89,15 +98,18 @@ async def flatten(
     started = clock.now()
     seen: dict[str, _Work] = {}
     rounds = calm = 0
+    trouble: str | None = None
+    pause = pause_s
     while clock.now() - started < limit_s * NS:
         rounds += 1
         try:
             orders, positions = await _look(rest, account, contract_id)
         except GatewayError as error:
-            calm = 0
-            _note_all(seen, str(error))
-            await clock.sleep(pause_s)
+            calm, trouble = 0, str(error)
+            await clock.sleep(pause)
+            pause = min(2 * pause, longest_s)
             continue
+        trouble = None
         _take_in(seen, orders, positions)
         calm = 0 if orders or positions else calm + 1
         if calm == 2:
@@ -106,16 +118,19 @@ async def flatten(
             _note(seen[order.contract_id], await rest.cancel(account, order.id))
         for row in positions:
             _note(seen[row.contract_id], await rest.close_contract(account, row.contract_id))
-        await clock.sleep(pause_s)
+        await clock.sleep(pause_s if calm else pause)
+        pause = min(2 * pause, longest_s)
     proofs = [_proof(key, work, calm == 2) for key, work in sorted(seen.items())]
     took = (clock.now() - started) / NS
-    return Flat(verified=calm == 2, rounds=rounds, took_s=took, contracts=tuple(proofs))
+    return Flat(
+        verified=calm == 2, rounds=rounds, took_s=took, contracts=tuple(proofs), trouble=trouble
+    )  # fmt: skip
 
 
 def _proof(contract_id: str, work: _Work, verified: bool) -> Proof:
     return Proof(
         contract_id=contract_id, cancelled=len(work.orders), closed=work.closed,
-        flat=work.flat and verified, last_word=work.word,
+        flat=verified, last_word=work.word,
     )  # fmt: skip
 
 
@@ -136,11 +151,8 @@ async def _look(
 def _take_in(
     seen: dict[str, _Work], orders: list[wire.Order], positions: list[wire.Position]
 ) -> None:
-    for work in seen.values():
-        work.flat = True
     for row in (*orders, *positions):
         work = seen.setdefault(row.contract_id, _Work(orders=set()))
-        work.flat = False
         if isinstance(row, wire.Order):
             work.orders.add(row.id)
         elif work.closed == 0:
@@ -152,8 +164,3 @@ def _note(work: _Work, outcome: Outcome) -> None:
         work.word = outcome.text
     elif isinstance(outcome, Unknown):
         work.word = outcome.why
-
-
-def _note_all(seen: dict[str, _Work], text: str) -> None:
-    for work in seen.values():
-        work.word, work.flat = text, False

@@ -8,7 +8,7 @@ I/O: none
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -76,15 +76,26 @@ def order_frame(rows: Iterable[Order], directory: Directory) -> pl.DataFrame:
     return _timed(pl.DataFrame(data, schema=schema, orient="row"), "created")
 
 
-def position_frame(rows: Iterable[Position], directory: Directory) -> pl.DataFrame:
-    """Positions: contract, qty (signed), average_price, opened."""
+def position_frame(
+    rows: Iterable[Position], directory: Directory, open_pnl: Mapping[str, int | None]
+) -> pl.DataFrame:
+    """Positions: created, contract, qty (signed), average_price, open_pnl (null where unknown).
+
+    Parameters
+    ----------
+    open_pnl
+        Micro-dollars by contract id, as far as there is a price for it.
+    """
     schema = {
         "created": pl.Int64, "contract": pl.String, "qty": pl.Int64, "average_price": pl.Float64,
+        "open_pnl": pl.Float64,
     }  # fmt: skip
-    data = [
-        (p.created, directory.listing(p.contract_id).code, p.qty, float(p.average_price))
-        for p in rows
-    ]
+    data = []
+    for p in rows:
+        profit = open_pnl.get(p.contract_id)
+        usd = None if profit is None else profit / MICROS
+        code = directory.listing(p.contract_id).code
+        data.append((p.created, code, p.qty, float(p.average_price), usd))
     return _timed(pl.DataFrame(data, schema=schema, orient="row"), "created")
 
 

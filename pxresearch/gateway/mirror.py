@@ -119,11 +119,8 @@ class Mirror:
             return 0
         if quote is None or now - quote.received > max_age_s * NS:
             return None
-        mark = quote.bid if qty > 0 else quote.ask
-        entered = self._entered(contract_id, qty)
-        if mark is None or entered is None:
-            return None
-        return qty * mark * self._directory.listing(contract_id).tick_value - entered
+        listing = self._directory.listing(contract_id)
+        return entry.profit(qty, self._entered(contract_id, qty), quote, listing)
 
     def _entered(self, contract_id: str, qty: int) -> int | None:
         """Signed value at entry, micro-dollars: by the fills if all are held, else the average."""

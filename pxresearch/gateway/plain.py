@@ -24,6 +24,8 @@ from pxresearch.errors import UsageError
 from pxresearch.gateway.client import Gateway
 from pxresearch.gateway.records import Event
 
+_NOT_PLAIN = {"rest", "desk", "stream"}
+
 
 def connect(profile: str = "topstepx", **options: Any) -> PlainGateway:
     """Open a session at a gateway for plain calls; the options are those of `Gateway`."""
@@ -49,10 +51,16 @@ class PlainGateway:
     def __repr__(self) -> str:
         return repr(self._inner)
 
+    def _repr_html_(self) -> str:
+        return self._inner._repr_html_()
+
     def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *(n for n in dir(self._inner) if n[0] != "_")})
+        named = {n for n in dir(self._inner) if n[0] != "_"} - _NOT_PLAIN
+        return sorted({*super().__dir__(), *named})
 
     def __getattr__(self, name: str) -> Any:
+        if name in _NOT_PLAIN:
+            raise AttributeError(f"{name!r} belongs to asyncio; use events(), or px.Gateway")
         if name.startswith("_"):
             raise AttributeError(name)
         value = getattr(self._inner, name)
@@ -96,13 +104,13 @@ class PlainGateway:
         ...         print(event)
         """
         stream = self._inner.stream(*codes, depth=depth)
-        self._wait(stream.start())
 
         def each() -> Iterator[Event]:
             while batch := self._wait(stream.get()):
                 yield from batch
 
         try:
+            self._wait(stream.start())
             yield each()
         finally:
             self._wait(stream.stop())
@@ -110,8 +118,10 @@ class PlainGateway:
     def close_session(self) -> None:
         """End the session; any number of times."""
         if self._thread.is_alive():
-            self._wait(self._inner.__aexit__(None, None, None))
-            self._end()
+            try:
+                self._wait(self._inner.__aexit__(None, None, None))
+            finally:
+                self._end()
 
     def _end(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
