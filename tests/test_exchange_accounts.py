@@ -56,6 +56,12 @@ def test_working_orders_count_towards_the_cap_and_other_products_too(kit: Kit) -
     assert not kit.place(1, 1, at=es).success
 
 
+def test_bracket_legs_do_not_count_towards_the_cap(kit: Kit) -> None:
+    assert kit.place(1, 100, sl=-8, tp=8).success
+    assert kit.place(-1, 150).success  # to short 50; with both legs it would be short 250
+    assert kit.position() == -50
+
+
 def test_an_id_is_taken_once_and_names_must_exist(kit: Kit) -> None:
     with pytest.raises(UsageError, match="is there already"):
         kit.venue.add_account(AccountSpec(id=ACCOUNT, owner="x"))
@@ -133,6 +139,16 @@ def test_daily_loss_flattens_and_locks_until_the_next_trading_day() -> None:
     kit.quote(99_802, 99_803)
     assert kit.truth.account.can_trade is True
     assert kit.place(1).success
+
+
+def test_a_limit_is_breached_on_a_touch_and_by_a_fill_alone() -> None:
+    """One micro bought at the ask: one tick and its cost below the start, 1.11 dollars."""
+    for limit, position in ((Decimal("1.11"), 0), (Decimal("1.12"), 1)):
+        kit = Kit(account={"daily_loss": limit})
+        kit.open_market()
+        assert kit.place(1).success
+        assert kit.position() == position
+        assert kit.truth.account.can_trade == bool(position)
 
 
 def test_maximum_loss_ends_the_account() -> None:
