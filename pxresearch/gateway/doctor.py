@@ -52,7 +52,7 @@ class DoctorSettings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     pings: int = 20
-    listen_s: float = 10.0
+    listen_s: float = 5.0
     events: int = 50
     timeout_s: float = 5.0
 

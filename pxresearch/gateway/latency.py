@@ -57,6 +57,7 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
         names = [f"to {bound:,} ms" for bound in BOUNDS_MS] + [f"over {BOUNDS_MS[-1]:,} ms"]
         most = max(self.classes)
         return [
-            f"{names[at]:>13}  {self.classes[at]:>5}  {'#' * -(-self.classes[at] * _BAR // most)}"
+            f"{names[at]:>13}  {self.classes[at]:>5}  "
+            f"{'#' * -(-self.classes[at] * _BAR // most)}".rstrip()
             for at in range(held[0], held[-1] + 1)
         ]
