@@ -175,3 +175,38 @@ def run(
         return await clock.run(session())
 
     return asyncio.run(main())
+
+
+async def served(
+    answer: Callable[[str, bytes], bytes | None], work: Callable[[Rest], Awaitable[None]],
+    **options: Any,
+) -> list[str]:  # fmt: skip
+    """Paths that reached a bare server on a real socket; None hangs up without an answer."""
+    seen: list[str] = []
+
+    async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                path = head.split(b" ")[1].decode().removeprefix("/api/")
+                fields = head.lower().split(b"content-length: ")
+                size = int(fields[1].split(b"\r\n")[0]) if len(fields) > 1 else 0
+                body = answer(path, await reader.readexactly(size))
+                seen.append(path)
+                if body is None:
+                    break
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        writer.close()
+
+    server = await asyncio.start_server(connection, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    where = profile("simulator", url=f"http://127.0.0.1:{port}")
+    try:
+        async with Rest(where, Credentials("trader", KEY), **options) as rest:
+            await work(rest)
+    finally:
+        server.close()
+        await asyncio.wait_for(server.wait_closed(), 5)
+    return seen
