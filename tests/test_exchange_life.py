@@ -141,6 +141,8 @@ def test_trailing_stop_keeps_its_distance_and_ratchets(kit: Kit) -> None:
     n = kit.place(SOLD, 1, OrderType.TRAILING_STOP, trail=99_980).order_id
     order = kit.order(n)
     assert (order.trail_distance, order.trail_price) == (20, 20 * TICK)
+    kit.trade(99_990)  # nearer to the stop: it stays
+    assert kit.order(n).stop_price == 99_980 * TICK
     kit.trade(100_030)
     assert kit.order(n).stop_price == 100_010 * TICK
     kit.trade(100_015)

@@ -9,7 +9,10 @@ import pytest
 
 from pxresearch.gateway import wire
 from pxresearch.gateway.wire import OrderStatus, OrderType
+from pxresearch.instruments import instrument
+from pxresearch.sessions import may_open
 from pxresearch.simulator.accounts import AccountSpec
+from pxresearch.simulator.hours import Hours
 from pxresearch.simulator.settings import AccountKind, BracketMode
 from tests.exchange_kit import ACCOUNT, ME, MNQ, Kit
 
@@ -174,6 +177,16 @@ def test_hours_of_the_calendar(at: str, is_open: bool) -> None:
     assert (answer.success, answer.error_message) == (is_open, None if is_open else CLOSED)
 
 
+@pytest.mark.parametrize("root", ["MNQ", "ZC", "HE"])
+def test_hours_are_those_of_the_sessions_at_every_instant(root: str) -> None:
+    """Pauses, early cut-offs and the weekend, asked in order as the venue asks."""
+    hours, product = Hours(always_open=False), instrument(root)
+    start = wire.to_ns("2026-11-23T00:00:00Z")  # the week of Thanksgiving
+    for minute in range(0, 7 * 24 * 60, 5):
+        at = start + minute * 60 * 10**9
+        assert hours.is_open(product, at) == may_open(at, product), minute
+
+
 def test_codes_of_place(kit: Kit) -> None:
     for members, code in (
         ({"account": 1}, 1),
@@ -270,9 +283,10 @@ def test_order_slots_and_contracts_run_out_with_a_message(kit: Kit) -> None:
     assert kit.place(1, 1, LIMIT, limit=99_000).success
 
     kit.venue.add_account(AccountSpec(id=2, owner=ME))
-    for i, one in enumerate(kit.venue.listed[4:13]):
+    for i, one in enumerate(kit.venue.listed[4:13]):  # a position and a resting order by turns
         kit.open_market(at=one.id)
-        answer = kit.place(1, at=one.id, account=2)
+        kind = (OrderType.MARKET, OrderType.JOIN_BID)[i % 2]
+        answer = kit.place(1, 1, kind, at=one.id, account=2)
         assert answer.success == (i < 8)
     assert answer.error_message.startswith("Maximum contracts exceeded.")
 
