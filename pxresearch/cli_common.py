@@ -31,6 +31,11 @@ def say(text: str) -> None:
     typer.echo(text)
 
 
+def tell(text: str) -> None:
+    """Print a message about the work that goes on."""
+    typer.echo(f"pxresearch: {text}", err=True)
+
+
 def say_json(value: Mapping[str, Any]) -> None:
     """Print one JSON object on one line, in ASCII; what is not a finite number becomes null."""
     typer.echo(json.dumps(_finite(value), default=str, allow_nan=False))

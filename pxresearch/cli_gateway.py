@@ -26,6 +26,7 @@ from pxresearch.cli_common import (
     quiet_stdout,
     say,
     say_json,
+    tell,
 )
 from pxresearch.errors import UsageError
 
@@ -143,7 +144,11 @@ async def _record(
         directory = Directory(await rest.available())
         listings = list({one.id: one for one in map(directory.find, codes)}.values())
         hubs = Hubs(where, rest, directory, clock=clock, settings=HubSettings(hubs=(Hub.MARKET,)))
-        recorder = Recorder(hubs, Catalog(catalog), listings, clock=clock, depth=depth)
+        recorder = Recorder(
+            hubs, Catalog(catalog), listings, clock=clock, depth=depth,
+            on_note=lambda note: tell(str(note)),
+        )  # fmt: skip
+        tell(f"recording {', '.join(one.code for one in listings)}; Ctrl-C ends and stores it")
         with _on_interrupt(recorder.stop):
             return await recorder.run(seconds)
 

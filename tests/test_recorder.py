@@ -114,7 +114,7 @@ def test_gaps_are_kept_with_the_data(tmp_path: Path) -> None:
     assert held(tmp_path, "quotes")["flags"].to_list() == [SNAPSHOT, SNAPSHOT, 0]
     (part,) = Catalog(tmp_path).parts("MNQZ26", "quotes")
     assert json.loads(part.meta["gaps"])[0]["text"] == "dropped"
-    assert "gap of 1.0 s: dropped" in str(report)
+    assert "gap of 1.0 s from 2026-09-14 14:00:02 UTC: dropped" in str(report)
 
 
 def test_a_session_is_stored_when_it_ends(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ import asyncio
 import contextlib
 import hashlib
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -108,9 +108,7 @@ class Recorded(msgspec.Struct, kw_only=True):
             lines.append(f"  {self.recovered:,} rows of an earlier recording were saved")
         if self.coalesced:
             lines.append(f"  {self.coalesced:,} quotes came faster than they could be taken")
-        lines += [
-            f"  gap of {(gap.until - gap.since) / NS:.1f} s: {gap.text}" for gap in self.gaps[:20]
-        ]
+        lines += [f"  {gap}" for gap in self.gaps[:20]]
         lines += [f"  not stored, kept in {path}: {why}" for path, why in self.kept.items()]
         return "\n".join(lines)
 
@@ -128,15 +126,17 @@ class Recorder:
         Also changes of the book.
     flush_s
         How often what arrived is forced to the disk.
+    on_note
+        Gets each gap and notice as it comes.
     """
 
     def __init__(
         self, hubs: MarketHub, store: Catalog, listings: Sequence[Listing], *, clock: Clock,
-        depth: bool = False, flush_s: float = 1.0,
+        depth: bool = False, flush_s: float = 1.0, on_note: Callable[[Note], None] | None = None,
     ) -> None:  # fmt: skip
         self._hubs, self._store, self._clock, self._flush_s = hubs, store, clock, flush_s
         self._codes = {one.id: _code(one) for one in listings}
-        self._depth = depth
+        self._depth, self._on_note = depth, on_note
         self._stop = asyncio.Event()
         self._rows: dict[str, list[Sequence[int]]] = {}
         self._notes: list[Note] = []
@@ -235,6 +235,8 @@ class Recorder:
         note = Note(since, until, text)
         self._notes.append(note)
         self.report.gaps.append(note)
+        if self._on_note is not None:
+            self._on_note(note)
 
     # ------------------------------------------------------------ to the disk
     def _flush(self) -> None:

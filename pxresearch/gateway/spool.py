@@ -22,6 +22,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from pxresearch.clock import NS
+from pxresearch.validation.schema import utc
+
 SUFFIX = ".spool"
 NONE = -(2**63)
 """Stands for a value that is not there."""
@@ -40,6 +43,11 @@ class Note(msgspec.Struct, frozen=True):
     since: int
     until: int
     text: str
+
+    def __str__(self) -> str:
+        if self.since == self.until:
+            return f"{utc(self.since)}: {self.text}"
+        return f"gap of {(self.until - self.since) / NS:.1f} s from {utc(self.since)}: {self.text}"
 
 
 class _Table(msgspec.Struct, frozen=True, array_like=True):
