@@ -217,12 +217,14 @@ def _tracebacks() -> list[str]:
     found: list[str] = []
     with HubServer() as server:
         server.faults = ["401", "drop upgrade", "handshake error"]
-        for url in [server.url] * 3 + ["http://127.0.0.1:1"]:
+        for url in [server.url] * 4 + ["http://127.0.0.1:1"]:
             connection = Connection(f"{url}/hubs/user", TOKEN, sink=None)  # type: ignore[arg-type]
+            if len(found) == 3:
+                connection.end()  # stopped while it connects
             try:
                 connection.run()
             except Lost as error:
                 told = traceback.TracebackException.from_exception(error, capture_locals=True)
                 found.append("".join(told.format()))
-    assert len(found) == 4
+    assert len(found) == 5
     return found
