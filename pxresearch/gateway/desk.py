@@ -35,6 +35,7 @@ from pxresearch.gateway.wire import OrderStatus
 
 NOT_DONE = "NOT_DONE"
 _BACK_NS = 600 * NS  # our clock and the venue's may differ, and an order be older by its own
+_READING_S = 2.0  # for the position before a partial close
 
 
 class Venue(Protocol):
@@ -245,8 +246,9 @@ class Desk:
             return _refused(f"{qty} contracts to close: at least 1")
         what = f"close of {qty} {contract_id} in account {account}"
         try:
-            left = await self._size(account, contract_id) - qty
-        except GatewayError:  # a reduction goes out all the same; only flat is proof then
+            before = await self._clock.within(_READING_S, self._size(account, contract_id))
+            left = before - qty
+        except (GatewayError, TimeoutError):  # it goes out all the same; only flat is proof then
             left = None
 
         async def look() -> Accepted | None:
