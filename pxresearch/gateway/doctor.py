@@ -225,11 +225,11 @@ class _Visit:
         return ages
 
     async def _listen(self, hubs: Hubs, ages: list[float]) -> None:
-        first = True  # of the snapshot that greets a subscriber, as old as the last change
+        snapshot = 1  # the first event greets a subscriber; it is as old as the last change
         while len(ages) < self._settings.events and hubs.state(Hub.MARKET).connected:
             events = [one for one in await hubs.get() if isinstance(one, (Quote, Trade, Depth))]
-            ages += [(one.received - one.ts) / NS for one in events[first:]]
-            first = first and not events
+            ages += [(one.received - one.ts) / NS for one in events[snapshot:]]
+            snapshot = 0 if events else snapshot
 
 
 def _is_open(listing: Listing, now: int) -> bool:
