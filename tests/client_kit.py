@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
+
+import httpx
 
 from pxresearch.clock import VirtualClock
 from pxresearch.gateway import wire
@@ -26,6 +30,19 @@ def spec(number: int, **members: Any) -> AccountSpec:
     return AccountSpec(id=number, owner="trader", **members)
 
 
+class Recording(InProcess):
+    """Keeps the body of every request, by operation."""
+
+    def __init__(self, venue: Any, clock: Any, sent: dict[str, list[Any]]) -> None:
+        super().__init__(venue, clock)
+        self._sent = sent
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        name = request.url.path.removeprefix("/api/")
+        self._sent[name].append(json.loads(request.content or b"null"))
+        return await super().handle_async_request(request)
+
+
 class Desk:
     """A venue whose market is moved by hand, and sessions with it."""
 
@@ -36,6 +53,7 @@ class Desk:
             venue=VenueSettings(always_open=True, **settings),
         )  # fmt: skip
         self.venue, _ = make_venue(self.settings, self.clock)
+        self.sent: defaultdict[str, list[Any]] = defaultdict(list)
         self.move(100_000)
 
     def move(self, bid: int, at: str = MNQ) -> None:
@@ -55,7 +73,7 @@ class Desk:
         """Result of a script with a session, on the virtual clock."""
 
         async def main() -> T:
-            transport = InProcess(self.venue, self.clock)
+            transport = Recording(self.venue, self.clock, self.sent)
             keys = Credentials("trader", KEY)
             gateway = Gateway("simulator", keys=keys, clock=self.clock, http=transport, **options)
             async with gateway as session:

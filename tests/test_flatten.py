@@ -10,6 +10,7 @@ from pxresearch.clock import NS
 from pxresearch.gateway import wire
 from pxresearch.gateway.client import Gateway
 from pxresearch.gateway.flatten import Flat
+from pxresearch.gateway.outcome import Accepted
 from pxresearch.gateway.wire import OrderSide
 from tests.client_kit import ACCOUNT, Desk
 from tests.exchange_kit import MNQ
@@ -19,10 +20,13 @@ MES = "CON.F.US.MES.Z26"
 
 async def busy(gw: Gateway) -> None:
     """Two positions, a bracket, two resting orders, a stop."""
-    assert (await gw.buy("MNQ", 3, stop_ticks=40, target_ticks=80)).order_id
-    assert (await gw.sell("MES", 2)).order_id
-    assert (await gw.buy("MNQ", 1, limit=24_900.0)).order_id
-    assert (await gw.sell("MES", 1, stop=6_000.0)).order_id
+    for outcome in (
+        await gw.buy("MNQ", 3, stop_ticks=40, target_ticks=80),
+        await gw.sell("MES", 2),
+        await gw.buy("MNQ", 1, limit=24_900.0),
+        await gw.sell("MES", 1, stop=6_000.0),
+    ):
+        assert isinstance(outcome, Accepted)
 
 
 def desk(**settings: Any) -> Desk:
