@@ -22,13 +22,14 @@ from typing import Any, Protocol
 import msgspec
 
 from pxresearch.clock import NS, Clock, WallClock
-from pxresearch.errors import ContractMismatch, GatewayError, NotUnderstood
+from pxresearch.errors import DataError, GatewayError, NotUnderstood
 from pxresearch.gateway import wire
 from pxresearch.gateway.contracts import Directory
 from pxresearch.gateway.mirror import Mirror, Snapshot
 from pxresearch.gateway.records import Event, Gap, Hub, Notice, Resynced, Update
 
 _SKEW_NS = 60 * NS
+_SNAPSHOTS = 6  # of which two in a row must say the same
 
 
 class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +42,8 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
     away_s
         The look while the user hub is away: positions stay supervised, by REST alone.
     doubt_s
-        A doubt that has not cleared for so long.
+        A doubt that has not cleared for so long; one that a reading leaves is looked at again
+        after twice the time, and so on up to `reconcile_s`.
     retry_s, retry_max_s
         First and longest pause after a failed reading.
     look_back_s
@@ -95,7 +97,9 @@ class Stream:
         Account id to its local copy.
     reconciled
         Whether the mirrors are the venue's: False from a gap until the hub is back and the account
-        has been read again.
+        has been read again, and while it cannot be read.
+    doubts
+        What does not fit together in the mirrors, in words; it is read again within `doubt_s`.
     """
 
     def __init__(
@@ -110,7 +114,9 @@ class Stream:
         self._away: set[Hub] = set()
         self._since = self._clock.now() - round(self._settings.look_back_s * NS)
         self._next_look = self._clock.now()
-        self._doubt_from: int | None = None
+        self._doubts: set[str] = set()
+        self._doubt_pause = self._settings.doubt_s
+        self._doubt_due: int | None = None
         self._waiting: deque[Event] = deque()
         self._pending: asyncio.Task[list[Event]] | None = None
         self._failures = 0
@@ -119,7 +125,16 @@ class Stream:
     @property
     def reconciled(self) -> bool:
         """See the class."""
-        return not self._blocked and Hub.USER not in self._away
+        return not self._blocked and not self._failures and not self._user_away
+
+    @property
+    def _user_away(self) -> bool:
+        return Hub.USER in self._away
+
+    @property
+    def doubts(self) -> list[str]:
+        """See the class."""
+        return sorted(self._doubts)
 
     async def start(self) -> None:
         """Connect and subscribe the accounts; the first events are `Resynced` and what follows."""
@@ -162,15 +177,18 @@ class Stream:
     def _deliver(self) -> list[Event]:
         """Events up to the next one after which everything has to be read again."""
         out: list[Event] = []
+        told = False
         while self._waiting and not self._blocked:
             event = self._waiting.popleft()
             if isinstance(event, Update):
                 if not self._apply(event):
                     continue
+                told = True
             elif isinstance(event, Gap) and self.mirrors:
                 self._gap(event)
             out.append(event)
-        self._note_doubts()
+        if told:
+            self._note_doubts()
         return out
 
     def _gap(self, gap: Gap) -> None:
@@ -192,10 +210,16 @@ class Stream:
         return mirror is not None and mirror.apply(record)
 
     def _note_doubts(self) -> None:
-        if not any(mirror.doubts() for mirror in self.mirrors.values()):
-            self._doubt_from = None
-        elif self._doubt_from is None:
-            self._doubt_from = self._clock.now()
+        found = self._doubting()
+        if not found:
+            self._doubt_due = None
+        elif found - self._doubts:
+            soon = self._clock.now() + round(self._settings.doubt_s * NS)
+            self._doubt_due = soon if self._doubt_due is None else min(self._doubt_due, soon)
+        self._doubts = found
+
+    def _doubting(self) -> set[str]:
+        return {text for mirror in self.mirrors.values() for text in mirror.doubts()}
 
     async def _receive(self) -> bool:
         """Wait for events, or until it is time to look; False once there are no more."""
@@ -222,10 +246,10 @@ class Stream:
 
     # ------------------------------------------------------------ reading again
     def _due(self) -> int:
-        due = self._next_look
-        if self._doubt_from is not None:
-            due = min(due, self._doubt_from + round(self._settings.doubt_s * NS))
-        return due
+        # A reading that has failed has a pause of its own, whatever is in doubt.
+        if self._doubt_due is None or self._failures:
+            return self._next_look
+        return min(self._next_look, self._doubt_due)
 
     def _until_look(self) -> float:
         if not self.mirrors:
@@ -244,32 +268,38 @@ class Stream:
                 text, records = mirror.load(await self._believed(mirror))
                 changes += text
                 learnt += records
-        except (GatewayError, ContractMismatch) as error:
+        except (GatewayError, DataError) as error:
             return [self._failed(error)]
-        self._failures, self._doubt_from, self._blocked = 0, None, False
+        self._failures, self._blocked = 0, False
         self._since = started - _SKEW_NS
-        s = self._settings
-        pause = s.away_s if Hub.USER in self._away else s.reconcile_s
-        self._next_look = self._clock.now() + round(pause * NS)
+        s, now = self._settings, self._clock.now()
+        self._next_look = now + round((s.away_s if self._user_away else s.reconcile_s) * NS)
+        self._doubts = self._doubting()
+        # What a reading does not settle is looked at again, but less and less often.
+        again = min(2 * self._doubt_pause, s.reconcile_s)
+        self._doubt_pause = again if self._doubts else s.doubt_s
+        self._doubt_due = now + round(again * NS) if self._doubts else None
         return [Resynced(ts=self._clock.now(), changes=tuple(changes), learnt=tuple(learnt))]
 
     def _failed(self, error: Exception) -> Notice:
+        # Only after a gap nothing is delivered meanwhile: else every event has come, and does.
         s = self._settings
-        self._blocked = True
-        pause = min(s.retry_max_s, s.retry_s * 2**self._failures)
+        pause = min(s.retry_max_s, s.retry_s * 2 ** min(self._failures, 30))
         self._failures += 1
-        self._doubt_from = None
         self._next_look = self._clock.now() + round(pause * NS)
-        text = f"the account cannot be read, so nothing is believed: {error}"
+        text = f"the account cannot be read, so what is held of it is not trusted: {error}"
         return Notice(ts=self._clock.now(), hub=Hub.USER, kind="unreconciled", text=text)
 
     async def _believed(self, mirror: Mirror) -> Snapshot:
         last = None
-        while True:
+        for _ in range(_SNAPSHOTS):
             snapshot = await self._snapshot(mirror)
             if snapshot == last or not mirror.compare(snapshot):
                 return snapshot
             last = snapshot
+        raise NotUnderstood(
+            f"account {mirror.account_id} changed between each two of {_SNAPSHOTS} readings"
+        )
 
     async def _snapshot(self, mirror: Mirror) -> Snapshot:
         rest, since, account = self._rest, self._since, mirror.account_id
@@ -297,6 +327,7 @@ class Stream:
                 sorted((names.position(row) for row in positions), key=lambda p: p.contract_id)
             ),
             fills=tuple(sorted((names.fill(row) for row in trades), key=lambda f: f.id)),
+            since=since,
         )  # fmt: skip
 
     async def _look_up(self, contract_id: str) -> None:
