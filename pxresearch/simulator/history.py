@@ -187,6 +187,8 @@ def _tick_bars(series: Series, request: wire.RetrieveBars, start: int, end: int)
     high, first = end, max(start, series.since)
     while high > first and count <= request.limit:
         low = int(_opening(_days([high - 1]))[0])
+        while low >= high:  # a weekend's time belongs to Monday, which opens after it
+            low -= DAY
         rows = series.rows(low, high, fine=True).with_row_index("n")
         bars = _merged(rows, pl.col("n") // number, name="key")
         if not request.include_partial_bar and high == end and len(rows) % number:
