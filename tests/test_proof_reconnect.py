@@ -163,7 +163,7 @@ async def drop(scene: Scene, stream: Stream, names: Directory, seed: int) -> Non
     scene.trade(rng.randint(2, 6))
     back = False
     while True:
-        events = await asyncio.wait_for(stream.get(), LIMIT_S)
+        events = await stream.get()
         assert events
         for event in events:
             if isinstance(event, Resynced):
@@ -174,7 +174,7 @@ async def drop(scene: Scene, stream: Stream, names: Directory, seed: int) -> Non
                     return
             back = back or (isinstance(event, Gap) and event.until is not None)
         if not back:
-            scene.move()  # a fault that waits for the next record gets 
+            scene.move()  # a fault that waits for the next record gets
 
 
 async def chunk_of(first: int) -> None:
@@ -200,7 +200,8 @@ async def chunk_of(first: int) -> None:
             try:
                 for seed in range(first, first + EACH):
                     try:
-                        await drop(scene, stream, names, seed)
+                        async with asyncio.timeout(LIMIT_S):
+                            await drop(scene, stream, names, seed)
                     except (AssertionError, TimeoutError) as error:
                         raise AssertionError(f"seed {seed}: {error}") from error
                     scene.tidy()
@@ -217,4 +218,4 @@ def test_after_every_drop_the_copy_is_the_venue_before_the_next_event(chunk: int
     asyncio.run(chunk_of(chunk * EACH))
     left = [t.name for t in threading.enumerate() if "hub" in t.name]
     assert not left
-    assert threading.active_count() <= before + 1  # the loop's pool may keep 
+    assert threading.active_count() <= before + 1  # the loop's pool may keep

@@ -36,6 +36,7 @@ from pxresearch.simulator.negotiate import OK, Negotiations
 HOST = "127.0.0.1"
 _PAUSE = 0.02  # seconds after which the market is looked at again, whatever is due
 _LEAST = 0.001
+_SLICE = 2_000_000  # ns of the market between two turns of the connections, when it is behind
 _PIECES = 10  # of a body that trickles
 _LARGEST = 2**20  # bytes of a request or of a message
 _HUBS = ("user", "market")
@@ -90,12 +91,12 @@ class App:
         """Let market and faults happen when they are due."""
         venue = self._venue
         while True:
-            venue.advance()
+            venue.advance(_SLICE)
             venue.flush()
             venue.switch.suffer_now(self._network.now())
             due = venue.next_due()
             wait = _PAUSE if due is None else (due - venue.now()) / NS
-            await asyncio.sleep(min(max(wait, _LEAST), _PAUSE))
+            await asyncio.sleep(min(max(wait, _LEAST), _PAUSE) if wait > 0 else 0)
 
     # ------------------------------------------------------------ HTTP
     async def _handle(self, request: web.Request) -> web.StreamResponse:
