@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
+from hypothesis import strategies as st
+
 from pxresearch.clock import NS, VirtualClock
 from pxresearch.gateway import wire
 from pxresearch.simulator.api import Venue
@@ -14,10 +17,31 @@ from pxresearch.simulator.messages import Delivery, HttpRequest
 from pxresearch.simulator.routes import ApiSettings
 from pxresearch.simulator.server import FIRST_ACCOUNT, SimulatorSettings, make_venue
 from pxresearch.simulator.settings import VenueSettings
+from pxresearch.simulator.tape import Tape, joined
+from pxresearch.tickdata import ticks
 from tests.exchange_kit import MNQ, START
 
+CODE = "MNQZ26"
 ACCOUNT, KEY = FIRST_ACCOUNT, "PLANTED-KEY-OF-THE-TESTS"
 END = wire.RECORD_END
+
+
+def make_tape(steps: list[int], prices: list[int], start: int = START) -> Tape:
+    """A quote and, at the same instant, a trade at its bid for each step of ns and price."""
+    ts = start + np.cumsum(np.array(steps, np.int64))
+    px = np.array(prices, np.int32)
+    return joined([
+        ticks(
+            CODE, quotes={"ts": ts, "bid": px, "ask": px + 1, "seq": 2 * np.arange(len(ts))},
+            trades={"ts": ts, "price": px, "size": np.arange(1, len(ts) + 1),
+                    "seq": 2 * np.arange(len(ts)) + 1},
+        )
+    ])  # fmt: skip
+
+
+STEPS = st.lists(
+    st.tuples(st.integers(1, 100 * NS), st.integers(-8, 8)), min_size=2, max_size=60
+).map(lambda rows: make_tape([r[0] for r in rows], list(np.cumsum([r[1] for r in rows]) + 90_000)))
 
 
 class Room:

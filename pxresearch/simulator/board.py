@@ -53,7 +53,7 @@ class Board:
         self._minute, self._day = 0, None
 
     def begin(self, so_far: tuple[int, ...], settled: int | None, ts: int) -> None:
-        """Set what the session has seen (open, high, low, last, volume) and the last price before."""
+        """Set what the session saw (open, high, low, last, volume) and the last price before."""
         self._open, self._high, self._low, self._last, self._volume = so_far
         self._settled, self._ts = settled, ts
         self._minute, self._day = ts // _MINUTE, trading_day(ts)
@@ -84,8 +84,9 @@ class Board:
         return self._text(changed, now)
 
     def full(self, now: int) -> str:
-        """The record of everything that is known."""
-        return self._text(self._members(), now)
+        """The record of everything that is known; what changes later is told against it."""
+        self._told = self._members()
+        return self._text(self._told, now)
 
     def odd(self, now: int, members: dict[str, str]) -> str:
         """The record of members with any text as their value; nothing is kept of it."""

@@ -14,6 +14,7 @@ I/O: none
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 
 import numpy as np
 import polars as pl
@@ -60,6 +61,14 @@ class Series:
     def by_hand(self, ts: int, price: int, size: int) -> None:
         """Add a trade that is not on the tape."""
         self._by_hand.append((ts, price, size))
+
+    @property
+    def first(self) -> int:
+        """No trade is before this time."""
+        if self._length:
+            return self.since
+        found = [self._ticks["ts"][0] + self._origin] if len(self._ticks) else []
+        return max(self.since, min([*found, *(one[0] for one in self._by_hand)], default=0))
 
     def rows(self, start: int, end: int, *, fine: bool) -> pl.DataFrame:
         """Rows with start <= ts < end in order: single trades, or (not `fine`) minutes."""
@@ -126,7 +135,7 @@ class History:
         series = self._series.get(contract_id)
         if series is None:
             return None
-        opened = _opening(_days([now]))[0]
+        opened = _began(now)
         rows = series.rows(opened, now + 1, fine=True)
         if not len(rows):
             return None
@@ -184,11 +193,9 @@ def _calendar_bars(
 def _tick_bars(series: Series, request: wire.RetrieveBars, start: int, end: int) -> pl.DataFrame:
     """Bars of so many trades, counted from the opening of each trading day."""
     number, frames, count = request.unit_number, [], 0
-    high, first = end, max(start, series.since)
+    high, first = end, max(start, series.first)
     while high > first and count <= request.limit:
-        low = int(_opening(_days([high - 1]))[0])
-        while low >= high:  # a weekend's time belongs to Monday, which opens after it
-            low -= DAY
+        low = _began(high - 1)
         rows = series.rows(low, high, fine=True).with_row_index("n")
         bars = _merged(rows, pl.col("n") // number, name="key")
         if not request.include_partial_bar and high == end and len(rows) % number:
@@ -252,6 +259,12 @@ def _days(ts: Iterable[int]) -> pl.Series:
     """Trading day of instants."""
     column = pl.Series("ts", ts, dtype=pl.Int64).cast(pl.Datetime("ns", "UTC"))
     return pl.select(session_date(pl.lit(column))).to_series()
+
+
+def _began(ts: int) -> int:
+    """When the trading day of an instant began; that of a Monday has the weekend before it too."""
+    days = _days([ts])
+    return int(_opening(days - timedelta(days=2 if days[0].weekday() == 0 else 0))[0])
 
 
 def _opening(days: pl.Series) -> pl.Series:
