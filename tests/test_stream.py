@@ -3,154 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import Callable, Coroutine
-from typing import Any
 
 import pytest
 
-from pxresearch.clock import NS, VirtualClock
-from pxresearch.errors import NotReachable
+from pxresearch.clock import NS
 from pxresearch.gateway import wire
-from pxresearch.gateway.contracts import Directory
 from pxresearch.gateway.records import Event, Gap, Hub, Notice, Quote, Resynced, Update
-from pxresearch.gateway.stream import Stream, StreamSettings
-from tests.exchange_kit import ACCOUNT, ME, MNQ, START, Kit
-from tests.venue_life import MID, directory, live, record, snapshot
-
-
-class Venue:
-    """An exchange with a hub that can be away and REST reads that others trade through."""
-
-    def __init__(self, seed: int, busy: float = 0.0) -> None:
-        self.kit = Kit(partial_fills=True, limit_fill="touch")
-        self.kit.open_market(MID)
-        self.names = directory(self.kit)
-        self.clock = VirtualClock(START)
-        self.rng = random.Random(seed)
-        self.busy = busy
-        self.connected = True
-        self.refuse = 0  # reads to fail
-        self.reads = 0
-        self.inbox: asyncio.Queue[list[Event]] = asyncio.Queue()
-        self._told = len(self.kit.events)
-
-    # ------------------------------------------------------------ the hubs
-    def subscribe_account(self, account: int) -> None:
-        assert account == ACCOUNT
-
-    async def start(self) -> None:
-        self.put(Gap(hub=Hub.USER, since=0, until=self.clock.now(), reason="connected"))
-
-    async def stop(self) -> None:
-        self.inbox.put_nowait([])
-
-    async def get(self) -> list[Event]:
-        return await self.inbox.get()
-
-    def put(self, *events: Event) -> None:
-        self.inbox.put_nowait(list(events))
-
-    def tell(self) -> None:
-        """Send what the exchange has told since the last time, or lose it while away."""
-        fresh, self._told = self.kit.events[self._told :], len(self.kit.events)
-        if self.connected and fresh:
-            self.put(*(Update(received=0, record=record(self.names, e.record)) for e in fresh))
-
-    def drop(self) -> None:
-        self.connected = False
-        self.put(Gap(hub=Hub.USER, since=self.clock.now(), until=None, reason="dropped"))
-
-    def back(self) -> None:
-        self.connected = True
-        self.put(Gap(hub=Hub.USER, since=0, until=self.clock.now(), reason="reconnected"))
-
-    def trade(self, steps: int) -> None:
-        live(self.kit, self.rng.randrange(10**9), steps)
-        self.tell()
-
-    # ------------------------------------------------------------ the reads
-    def _call(self, operation: wire.Operation, request: Any) -> Any:
-        self.reads += 1
-        if self.refuse:
-            self.refuse -= 1
-            raise NotReachable("the gateway is down")
-        if self.rng.random() < self.busy:
-            self.trade(1)
-        return self.kit.venue.call(ME, operation, request, self.kit.now)
-
-    async def accounts(self, only_active: bool = True) -> list[wire.Account]:
-        request = wire.SearchAccounts(only_active_accounts=only_active)
-        return self._call(wire.ACCOUNT_SEARCH, request).accounts
-
-    async def contract(self, contract_id: str) -> wire.Contract | None:
-        return self._call(wire.CONTRACT_BY_ID, wire.ContractById(contract_id=contract_id)).contract
-
-    async def order(self, account: int, order_id: int) -> wire.Order | None:
-        request = wire.OneOrder(account_id=account, order_id=order_id)
-        return self._call(wire.ORDER_BY_ID, request).order
-
-    async def orders(
-        self, account: int, since_ns: int, until_ns: int | None = None
-    ) -> list[wire.Order]:
-        request = wire.Window(account_id=account, start_timestamp=wire.to_iso(since_ns))
-        return self._call(wire.ORDER_SEARCH, request).orders
-
-    async def working_orders(self, account: int) -> list[wire.Order]:
-        inner = wire.OrderFilter(account_id=account, statuses=list(wire.WORKING))
-        return self._call(wire.ORDER_QUERY, wire.QueryOrders(filter=inner)).orders
-
-    async def positions(self, account: int) -> list[wire.Position]:
-        return self._call(wire.POSITION_OPEN, wire.OfAccount(account_id=account)).positions
-
-    async def trades(
-        self, account: int, since_ns: int, until_ns: int | None = None
-    ) -> list[wire.Trade]:
-        request = wire.Window(account_id=account, start_timestamp=wire.to_iso(since_ns))
-        return self._call(wire.TRADE_SEARCH, request).trades
-
-
-def run(
-    venue: Venue, script: Callable[[Stream], Coroutine[Any, Any, None]], **settings: Any
-) -> None:
-    """Run a script with a stream of the venue."""
-
-    async def main() -> None:
-        stream = Stream(
-            venue, venue, Directory(one.row() for one in venue.kit.venue.listed), [ACCOUNT],
-            clock=venue.clock, settings=StreamSettings(**settings),
-        )  # fmt: skip
-        await stream.start()
-        try:
-            await script(stream)
-        finally:
-            await stream.stop()
-
-    async def virtual() -> None:
-        await venue.clock.run(main())
-
-    asyncio.run(virtual())
-
-
-async def until(stream: Stream, kind: type[Event]) -> list[Event]:
-    """Events up to and with the batch that holds one of this kind."""
-    found: list[Event] = []
-    while not any(isinstance(event, kind) for event in found):
-        found += await stream.get()
-    return found
-
-
-def assert_equal(venue: Venue, stream: Stream) -> None:
-    truth, mirror = snapshot(venue.kit, venue.names), stream.mirrors[ACCOUNT]
-    assert mirror.positions == {row.contract_id: row.qty for row in truth.positions}
-    assert {o.id: o.status for o in mirror.orders.values()} == {
-        o.id: o.status for o in truth.orders
-    }
-    assert {o.id: o.filled for o in mirror.orders.values()} == {
-        o.id: o.filled for o in truth.orders
-    }
-    assert mirror.fills.keys() == {f.id for f in truth.fills}
-    assert mirror.account == truth.account
+from pxresearch.gateway.stream import Stream
+from tests.exchange_kit import ACCOUNT, MNQ
+from tests.stream_kit import Venue, assert_equal, calm, run, until
+from tests.venue_life import MID, record
 
 
 @pytest.mark.parametrize("first", range(0, 1_000, 100))
@@ -216,8 +78,7 @@ def test_nothing_is_delivered_while_the_account_cannot_be_read() -> None:
     venue = Venue(1)
 
     async def script(stream: Stream) -> None:
-        await until(stream, Resynced)
-        await until(stream, Resynced)  # of the connect
+        await calm(stream)
         venue.drop()
         assert [type(e) for e in await stream.get()] == [Gap]
         assert not stream.reconciled
@@ -242,8 +103,7 @@ def test_while_the_user_hub_is_away_positions_are_supervised_by_rest() -> None:
     venue = Venue(6)
 
     async def script(stream: Stream) -> None:
-        await until(stream, Resynced)
-        await until(stream, Resynced)
+        await calm(stream)
         venue.drop()
         await stream.get()
         venue.kit.place(1, 2)
@@ -264,8 +124,7 @@ def test_a_missing_fill_event_is_found_within_seconds() -> None:
     venue = Venue(2)
 
     async def script(stream: Stream) -> None:
-        await until(stream, Resynced)
-        await until(stream, Resynced)  # of the connect
+        await calm(stream)
         venue.kit.place(1, tag="a")
         events = [e.record for e in venue.kit.events if not isinstance(e.record, wire.Trade)]
         venue.put(*(Update(received=0, record=record(venue.names, row)) for row in events))
@@ -285,8 +144,7 @@ def test_a_manual_trade_is_noticed_within_the_period() -> None:
     venue = Venue(3)
 
     async def script(stream: Stream) -> None:
-        await until(stream, Resynced)
-        await until(stream, Resynced)
+        await calm(stream)
         venue.connected = False  # the hub lies: it is up and silent
         venue.kit.venue.manual(ACCOUNT, MNQ, 1, 2, now=venue.kit.now)
         before = venue.clock.now()
@@ -304,8 +162,7 @@ def test_in_calm_times_it_reads_every_five_minutes_and_not_more() -> None:
     venue = Venue(4)
 
     async def script(stream: Stream) -> None:
-        await until(stream, Resynced)
-        await until(stream, Resynced)
+        await calm(stream)
         venue.reads = 0
         start = venue.clock.now()
         while venue.clock.now() - start < 3_600 * NS:
@@ -320,8 +177,7 @@ def test_an_update_that_tells_nothing_new_is_not_delivered() -> None:
     venue = Venue(5)
 
     async def script(stream: Stream) -> None:
-        await until(stream, Resynced)
-        await until(stream, Resynced)
+        await calm(stream)
         venue.kit.place(1, tag="a")
         rows = [record(venue.names, e.record) for e in venue.kit.events]
         venue.put(*(Update(received=0, record=row) for row in rows + rows))
@@ -329,5 +185,104 @@ def test_an_update_that_tells_nothing_new_is_not_delivered() -> None:
         events = await until(stream, Notice)
         got = [e.record for e in events if isinstance(e, Update)]
         assert len(got) == len({repr(row) for row in got})
+
+    run(venue, script)
+
+
+# ------------------------------------------------------------------ trouble
+def test_a_look_that_fails_holds_back_nothing_that_has_come() -> None:
+    """Nothing is missing, so quotes and fills go on; it only counts as unreconciled."""
+    venue = Venue(7)
+
+    async def script(stream: Stream) -> None:
+        await calm(stream)
+        venue.refuse = 2
+        notice = (await until(stream, Notice))[-1]
+        assert isinstance(notice, Notice)
+        assert notice.kind == "unreconciled"
+        assert not stream.reconciled
+        venue.kit.place(1, tag="a")
+        venue.tell()
+        await until(stream, Update)
+        assert stream.mirrors[ACCOUNT].position(MNQ) == 1
+        await until(stream, Resynced)
+        assert stream.reconciled
+
+    run(venue, script)
+
+
+def test_a_doubt_that_no_reading_settles_does_not_use_up_the_requests() -> None:
+    """The venue lost a trade for good: a look after 2, 4, 8 ... s, then every five minutes."""
+    venue = Venue(8)
+
+    async def script(stream: Stream) -> None:
+        await calm(stream)
+        venue.hidden = True
+        venue.kit.place(1, tag="a")
+        venue.tell_but(wire.Trade)
+        start, venue.reads = venue.clock.now(), 0
+        while venue.clock.now() - start < 3_600 * NS:
+            await until(stream, Resynced)
+        assert len(stream.doubts) == 1
+        assert "has filled 1, its fills are 0" in stream.doubts[0]
+        assert venue.reads <= 10 * (12 + 9)
+        venue.hidden = False
+        await until(stream, Resynced)
+        assert stream.doubts == []
+        assert_equal(venue, stream)
+
+    run(venue, script)
+
+
+def test_an_account_that_never_stands_still_is_not_believed() -> None:
+    """Each reading differs from the one before: a notice, and it is tried again."""
+    venue = Venue(9)
+    venue.restless = True
+
+    async def script(stream: Stream) -> None:
+        events = await stream.get()
+        assert [type(e) for e in events] == [Notice]
+        assert "changed between each two of 6 readings" in getattr(events[0], "text", "")
+        assert not stream.reconciled
+        venue.restless = False
+        await until(stream, Resynced)
+        assert stream.reconciled
+        assert_equal(venue, stream)
+
+    run(venue, script)
+
+
+def test_a_contract_that_only_a_person_traded_is_looked_up() -> None:
+    """S100: by hand in the platform, in a product that nothing here had asked for."""
+    venue = Venue(10)
+    venue.kit.open_market(30_000, at="CON.F.US.MES.Z26")
+
+    async def script(stream: Stream) -> None:
+        await calm(stream)
+        venue.connected = False
+        venue.kit.venue.manual(ACCOUNT, "CON.F.US.MES.Z26", -1, 1, now=venue.kit.now)
+        last = (await until(stream, Resynced))[-1]
+        assert isinstance(last, Resynced)
+        assert "position in MESZ26 is -1, was +0" in last.changes
+
+    run(venue, script)
+
+
+def test_what_the_venue_tells_off_the_grid_is_a_notice() -> None:
+    """It cannot be read, so the account is not believed; the stream lives on."""
+    venue = Venue(11)
+
+    async def script(stream: Stream) -> None:
+        await calm(stream)
+        venue.kit.place(1, tag="a")
+        venue.off_grid = True
+        venue.drop()
+        venue.back()
+        notice = (await until(stream, Notice))[-1]
+        assert "not a multiple of its tick size" in getattr(notice, "text", "")
+        assert not stream.reconciled
+        venue.off_grid = False
+        await until(stream, Resynced)
+        assert stream.reconciled
 
     run(venue, script)

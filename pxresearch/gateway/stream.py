@@ -271,10 +271,11 @@ class Stream:
         except (GatewayError, DataError) as error:
             return [self._failed(error)]
         self._failures, self._blocked = 0, False
-        self._since = started - _SKEW_NS
         s, now = self._settings, self._clock.now()
         self._next_look = now + round((s.away_s if self._user_away else s.reconcile_s) * NS)
         self._doubts = self._doubting()
+        if not self._doubts:  # else what is missing may be as old as the last reading
+            self._since = started - _SKEW_NS
         # What a reading does not settle is looked at again, but less and less often.
         again = min(2 * self._doubt_pause, s.reconcile_s)
         self._doubt_pause = again if self._doubts else s.doubt_s
