@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
@@ -12,6 +13,10 @@ from tests import invariants
 
 settings.register_profile("default", deadline=None, print_blob=True)
 settings.load_profile("default")
+
+# The run's log holds every logger at DEBUG, to be searched for secrets; these two would fill it.
+for noisy in ("numba", "matplotlib"):
+    logging.getLogger(noisy).setLevel(logging.WARNING)
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data"
 REFERENCE = REAL.parent / "reference"
