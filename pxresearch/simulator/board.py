@@ -15,6 +15,7 @@ from pxresearch.sessions import trading_day
 from pxresearch.simulator.listing import Listed
 
 LEVELS = 10
+_BEST = (DepthType.BEST_ASK, DepthType.BEST_BID)  # they name a level, they are none of their own
 _MINUTE = 60_000_000_000
 _END = "]}" + wire.RECORD_END
 
@@ -163,7 +164,8 @@ class Board:
         """The record of what changed in the book since it was last told of."""
         old, new = self._book, self._levels()
         self._book = new
-        items = [(kind, price, 0) for kind, price in old if (kind, price) not in new]
+        gone = [key for key in old if key not in new and key[0] not in _BEST]
+        items = [(kind, price, 0) for kind, price in gone]
         items += [(*key, size) for key, size in new.items() if old.get(key) != size]
         return self._depth(items, now) if items else None
 
