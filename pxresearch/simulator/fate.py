@@ -29,7 +29,6 @@ from pxresearch.simulator.messages import (
 
 _PAGE = b"<!DOCTYPE html><html><head><title>%d</title></head><body><h1>%d</h1></body></html>"
 UNKNOWN_STATUS = 99
-_AUTH = (wire.LOGIN_KEY.name, wire.VALIDATE.name)
 
 
 class Fate:
@@ -37,10 +36,7 @@ class Fate:
 
     def __init__(self, faults: Faults, operation: wire.Operation | None, name: str, now: int):
         self._operation = operation
-        self._faults: list[Fault] = []
-        for fault in faults.take(REQUEST, now, operation=name) if faults else ():
-            if fault.name != "refuse_refresh" or name in _AUTH:
-                self._faults.append(fault)
+        self._faults = list(faults.take(REQUEST, now, operation=name)) if faults else []
 
     @property
     def names(self) -> list[str]:

@@ -16,15 +16,26 @@ AT_ONCE = "at once"
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """A fault as the table has it."""
+    """A fault as the table has it.
+
+    Attributes
+    ----------
+    where
+        Place at which it happens; of two, the first is meant when an operation is named.
+    only
+        Operations that it can meet; none named: any.
+    """
 
     where: str | tuple[str, ...]
     text: str
     parameters: dict[str, Any] = {}
+    only: tuple[str, ...] = ()
 
-    def at(self, place: str) -> bool:
-        """Whether it can happen at this place."""
-        return place == self.where or (isinstance(self.where, tuple) and place in self.where)
+    def at(self, place: str, given: dict[str, Any] | None = None) -> bool:
+        """Whether it happens at this place, with these parameters."""
+        if isinstance(self.where, str):
+            return place == self.where
+        return place == self.where[0 if given and given["operation"] else 1]
 
 
 COMMON: dict[str, Any] = {"count": 1, "probability": 1.0, "after_s": 0.0, "skip": 0}
@@ -85,19 +96,21 @@ FAULTS: dict[str, Kind] = {
     ),
     "refuse_refresh": Kind(
         REQUEST, "Auth/loginKey and validate answer success false with UnknownError.",
-        {"operation": ""},
+        {"operation": ""}, ("Auth/loginKey", "Auth/validate"),
     ),
     "event_before_answer": Kind(
         REQUEST, "The answer waits so long that the events of the request come first.",
         {"operation": "", "seconds": 0.2},
     ),
     "new_field": Kind(
-        (REQUEST, EVENT), "A member that nobody knows, in an answer or a user event.",
+        (REQUEST, EVENT),
+        "A member that nobody knows, in a user event, or in an answer of `operation`.",
         {"operation": "", "target": ""},
     ),
     "unknown_enum": Kind(
-        (REQUEST, EVENT), "Status 99 in the orders of an answer or an order event.",
-        {"operation": "", "target": ""},
+        (REQUEST, EVENT),
+        "Status 99 in an order event, or in the orders of an answer of `operation`.",
+        {"operation": "", "target": "GatewayUserOrder"},
     ),
     # ---------------------------------------------------------------- hubs
     "hub_refuse": Kind(

@@ -119,7 +119,10 @@ class Faults:
     def take(self, where: str, now: int, *, name: str = "", **facts: str) -> Iterator[Fault]:
         """Faults that happen now, at this place, to what `facts` describe; each is counted down."""
         for fault in list(self._armed.values()):
-            if not FAULTS[fault.name].at(where) or name not in ("", fault.name):
+            kind = FAULTS[fault.name]
+            if not kind.at(where, fault.given) or name not in ("", fault.name):
+                continue
+            if kind.only and facts["operation"] not in kind.only:
                 continue
             if fault.due <= now and _matches(fault, facts) and self._happens(fault):
                 yield fault

@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 
-from pxresearch.gateway import wire
 from pxresearch.simulator import render
 from pxresearch.simulator.events import UserEvent
 from pxresearch.simulator.fate import UNKNOWN_STATUS
@@ -66,7 +65,7 @@ def tampered(events: list[Outgoing], faults: Faults, now: int) -> list[Outgoing]
 def _change(one: Outgoing, name: str, given: dict[str, Any]) -> None:
     if name == "new_field":
         one.data["newField"] = "new"
-    elif name == "unknown_enum" and one.target == wire.USER_ORDER:
+    elif name == "unknown_enum":
         one.data["status"] = UNKNOWN_STATUS
     elif name == "position_disagrees":
         one.data["size"] += given["contracts"]
