@@ -12,9 +12,8 @@ from pxresearch.simulator.board import LEVELS, Board
 from pxresearch.simulator.listing import listed_contracts
 
 NOW = 1_790_865_000_000_000_000
-SIDES = {
-    DepthType.ASK: "ask", DepthType.BEST_ASK: "ask", DepthType.BID: "bid", DepthType.BEST_BID: "bid",
-}  # fmt: skip
+SIDES = {DepthType.ASK: "ask", DepthType.BEST_ASK: "ask", DepthType.BID: "bid"}
+SIDES[DepthType.BEST_BID] = "bid"
 side = st.none() | st.tuples(st.integers(99_980, 100_020), st.integers(1, 40))
 
 
