@@ -83,7 +83,7 @@ PROBLEM = (
 NOBODY_KNOWS = {
     "401": Reply(401), "403": Reply(403, HTML), "408": Reply(408), "429": Reply(429),
     "500": Reply(500), "502": Reply(502, HTML), "503": Reply(503, b"maintenance"),
-    "302": Reply(302, headers={"location": "/login"}), "html": Reply(200, HTML),
+    "307": Reply(307, headers={"location": "?again"}), "html": Reply(200, HTML),
     "empty": Reply(200), "torn": Reply(200, b'{"orderId":39000001'), "array": Reply(200, b"[]"),
     "no envelope": Reply(200, b'{"orderId":1}'), "code unknown to us": refusal(99),
     "success with a code": Reply(200, b'{"success":true,"errorCode":2,"orderId":1}'),
