@@ -249,3 +249,25 @@ def test_every_call_has_its_plain_twin() -> None:
     with plain(Desk()) as gw:
         assert calls <= set(dir(gw))
         assert gw.buy.__doc__ == Gateway.buy.__doc__
+
+
+def test_an_interrupted_call_is_settled_later() -> None:
+    """Ctrl-C while an order is on its way: nothing new goes out until it has been looked up."""
+    desk = Desk()
+
+    async def script(gw: Gateway) -> None:
+        desk.venue.faults.add("slow_response", operation="Order/place", seconds=5.0)
+        call = asyncio.ensure_future(gw.buy("MNQ", 1))
+        await desk.clock.sleep(1.0)
+        call.cancel()
+        await asyncio.gather(call, return_exceptions=True)
+        [tag] = gw.unresolved
+        refused = await gw.buy("MNQ", 1)
+        assert isinstance(refused, Rejected)
+        assert refused.reason == REFUSED_HERE
+        assert isinstance((await gw.settle())[tag], Accepted)
+        assert gw.unresolved == ()
+        assert isinstance(await gw.buy("MNQ", 1), Accepted)
+
+    desk.run(script)
+    assert len(desk.sent["Order/place"]) == 2

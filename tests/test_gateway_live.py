@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -114,5 +117,25 @@ def test_events_without_await() -> None:
                 return sum(isinstance(next(events), Quote) for _ in range(4))
 
         assert await asyncio.to_thread(plain) > 0
+
+    with_simulator(script)
+
+
+def test_the_guide_runs_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every block of docs/gateway.md, in order, as a person would paste it."""
+    text = (Path(__file__).parents[1] / "docs" / "gateway.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, re.S)
+    assert len(blocks) == 4
+
+    async def script(simulator: Simulator) -> None:
+        monkeypatch.setenv("PROJECT_X_USERNAME", simulator.username)
+        monkeypatch.setenv("PROJECT_X_API_KEY", simulator.api_key)
+        here = f'connect("simulator", url="{simulator.url}", always_open=True'
+        code = "\n".join(blocks).replace('connect("simulator"', here)
+        names: dict[str, Any] = {}
+        await asyncio.to_thread(exec, compile(code, "gateway.md", "exec"), names)
+        assert isinstance(names["entry"], Accepted)
+        assert names["proof"].verified
+        assert simulator.venue.exchange.truth(simulator.account_id).positions == []
 
     with_simulator(script)

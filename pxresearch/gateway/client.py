@@ -25,7 +25,7 @@ import polars as pl
 
 from pxresearch.clock import NS, Clock, WallClock
 from pxresearch.errors import NotReachable, NotUnderstood, UsageError
-from pxresearch.gateway import choice, entry, frames, glance, records, wire
+from pxresearch.gateway import choice, frames, glance, records, wire
 from pxresearch.gateway.book import Book
 from pxresearch.gateway.contracts import Directory, Listing
 from pxresearch.gateway.credentials import Credentials, credentials
@@ -154,24 +154,11 @@ class Gateway:
         rows = await self.rest.positions(self.account.id)
         await self._look_up([row.contract_id for row in rows])
         held = [self.directory.position(row) for row in rows]
-        profit = await self._open_pnl(held, wait_s) if marked else {}
+        profit: dict[str, int | None] = {}
+        if marked and held:
+            hubs = self._hubs(records.Hub.MARKET)
+            profit = await glance.open_pnl(hubs, held, self.directory, self._clock, wait_s)
         return frames.position_frame(held, self.directory, profit)
-
-    async def _open_pnl(
-        self, held: Sequence[records.Position], wait_s: float
-    ) -> dict[str, int | None]:
-        """Micro-dollars by contract id, marked at the exit side."""
-        hubs = self._hubs(records.Hub.MARKET)
-        for row in held:
-            hubs.subscribe_contract(row.contract_id, trades=False)
-        wanted = {row.contract_id for row in held}
-        quotes = await glance.quotes_now(hubs, wanted, self._clock, wait_s)
-        found: dict[str, int | None] = {}
-        for row in held:
-            listing, quote = self.directory.listing(row.contract_id), quotes.get(row.contract_id)
-            entered = entry.by_average(row.average_price, row.qty, listing)
-            found[row.contract_id] = entry.profit(row.qty, entered, quote, listing)
-        return found
 
     async def orders(self, days: float = 1) -> pl.DataFrame:
         """Return the orders of the last days, in any state; see `frames.order_frame`."""
@@ -301,6 +288,15 @@ class Gateway:
             self.rest, self.account.id, clock=self._clock, contract_id=contract_id, limit_s=limit_s
         )
 
+    @property
+    def unresolved(self) -> tuple[str, ...]:
+        """What was sent and nobody knows yet, by tag or in words; no new order goes out with it."""
+        return self.desk.unresolved
+
+    async def settle(self) -> dict[str, Outcome]:
+        """Look up again what is unresolved, after an `Unknown` or an interrupted call."""
+        return await self.desk.settle()
+
     # ------------------------------------------------------------ live
     def stream(self, *codes: str, depth: bool = False) -> Stream:
         """Events of some contracts, and of the account if one is chosen; ``await start()`` it.
@@ -327,7 +323,6 @@ class Gateway:
         """
         listing = self.contract(code)
         hubs = self._hubs(records.Hub.MARKET)
-        hubs.subscribe_contract(listing.id, depth=True)
         book = await glance.book_now(hubs, listing.id, self._clock, wait_s)
         if book.best_bid is None and book.best_ask is None:
             raise NotReachable(

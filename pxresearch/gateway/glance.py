@@ -1,21 +1,26 @@
-"""A look at the market hub: the book or the quotes as they are now, without staying.
+"""A look at the market hub: the book or the marks as they are now, without staying.
 
 I/O: the network, through the hubs that it is given.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from pxresearch.clock import Clock
+from pxresearch.gateway import entry
 from pxresearch.gateway.book import Book
-from pxresearch.gateway.records import Depth, Event, Quote, Trade
+from pxresearch.gateway.contracts import Directory
+from pxresearch.gateway.records import Depth, Event, Position, Quote, Trade
 
 
 class Source(Protocol):
     """What a look needs of `Hubs`."""
 
+    def subscribe_contract(  # noqa: D102
+        self, contract_id: str, quotes: bool = True, trades: bool = True, depth: bool = False
+    ) -> None: ...
     async def start(self) -> None: ...  # noqa: D102
     async def stop(self) -> None: ...  # noqa: D102
     async def get(self) -> list[Event]: ...  # noqa: D102
@@ -30,19 +35,27 @@ class _Aim(Protocol):
 
 async def book_now(hubs: Source, contract_id: str, clock: Clock, limit_s: float) -> Book:
     """Return the book with both sides, or what has come of it in `limit_s` seconds."""
+    hubs.subscribe_contract(contract_id, depth=True)
     aim = _WholeBook(contract_id)
     await _look(hubs, aim, clock, limit_s)
     return aim.book
 
 
-async def quotes_now(
-    hubs: Source, contract_ids: Collection[str], clock: Clock, limit_s: float
-) -> Mapping[str, Quote]:
-    """Return a quote of each contract, as far as they came in `limit_s` seconds."""
-    aim = _AllQuotes(contract_ids)
-    if contract_ids:
-        await _look(hubs, aim, clock, limit_s)
-    return aim.quotes
+async def open_pnl(
+    hubs: Source, held: Sequence[Position], directory: Directory, clock: Clock, limit_s: float
+) -> dict[str, int | None]:
+    """Open profit by contract id, micro-dollars, as far as quotes came in `limit_s` seconds."""
+    for row in held:
+        hubs.subscribe_contract(row.contract_id, trades=False)
+    aim = _AllQuotes({row.contract_id for row in held})
+    await _look(hubs, aim, clock, limit_s)
+    found: dict[str, int | None] = {}
+    for row in held:
+        listing = directory.listing(row.contract_id)
+        entered = entry.by_average(row.average_price, row.qty, listing)
+        quote = aim.quotes.get(row.contract_id)
+        found[row.contract_id] = entry.profit(row.qty, entered, quote, listing)
+    return found
 
 
 class _WholeBook:
