@@ -42,6 +42,34 @@ def test_not_there_counts_only_after_the_settling_time() -> None:
     play(work)
 
 
+def test_one_empty_look_is_not_enough() -> None:
+    """The venue could not be asked for 36 s: the first look that finds nothing settles nothing."""
+
+    async def work(desk: Desk, venue: ToyVenue, clock: VirtualClock) -> None:
+        venue.fate, venue.late_s, venue.blind = "late", 45.0, 1.0
+        task = asyncio.ensure_future(desk.place(limit(1)))
+        await clock.sleep(10 + 36)
+        venue.blind = 0.0
+        assert isinstance(await task, Accepted)
+
+    play(work)
+
+
+def test_an_order_that_is_being_looked_up_is_told_by_the_look() -> None:
+    """The stream has it first: the look-up goes on and tells whoever placed it; nobody else."""
+
+    async def work(desk: Desk, venue: ToyVenue, clock: VirtualClock) -> None:
+        venue.fate = "lost"
+        task = asyncio.ensure_future(desk.place(limit(1)))
+        await clock.sleep(10.1)
+        (row,) = venue.by_tag(limit(1).tag)
+        assert not desk.saw(NAMES.order(row))
+        assert desk.unresolved == (limit(1).tag,)
+        assert isinstance(await task, Accepted)
+
+    play(work)
+
+
 def test_a_ghost_is_reported_when_it_turns_up() -> None:
     """Taken as not accepted, accepted a minute later: the stream's order is told, once."""
 
