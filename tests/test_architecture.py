@@ -38,8 +38,17 @@ ALSO = {
     "core.kept": {"hashlib", "json", "llvmlite", "os", "pathlib", "re"},
     "core.prebuilt": {"ctypes", "json", "lzma", "pathlib"},
 }
-# bench.hubsource is a process of its own; its port is what it answers
-PRINTERS = {"bench.hubsource", "cli", "cli_bench", "cli_common", "cli_data", "cli_gateway", "cli_simulator"}
+# these two of bench are processes of their own; what they print is their answer
+PRINTERS = {
+    "bench.fanout",
+    "bench.hubsource",
+    "cli",
+    "cli_bench",
+    "cli_common",
+    "cli_data",
+    "cli_gateway",
+    "cli_simulator",
+}
 CLOCK = {
     ("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today"),
     ("time", "time"), ("time", "time_ns"), ("time", "sleep"), ("time", "monotonic"),
