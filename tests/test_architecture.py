@@ -40,15 +40,9 @@ ALSO = {
 }
 # these two of bench are processes of their own; what they print is their answer
 PRINTERS = {
-    "bench.fanout",
-    "bench.hubsource",
-    "cli",
-    "cli_bench",
-    "cli_common",
-    "cli_data",
-    "cli_gateway",
+    "bench.fanout", "bench.hubsource", "cli", "cli_bench", "cli_common", "cli_data", "cli_gateway",
     "cli_simulator",
-}
+}  # fmt: skip
 CLOCK = {
     ("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today"),
     ("time", "time"), ("time", "time_ns"), ("time", "sleep"), ("time", "monotonic"),
@@ -58,8 +52,8 @@ STOPWATCH = {("time", "perf_counter"), ("time", "perf_counter_ns")}
 STAMP = {("time", "time_ns"), ("time", "monotonic"), ("time", "monotonic_ns")}  # of receipt
 MAY_READ_CLOCK = {
     "clock": CLOCK, "gateway.hubs": STAMP, "gateway.signalr": STAMP, "gateway.inbox": STAMP,
-    "cli": CLOCK, "runner": CLOCK, "bench": CLOCK, "bench.storing": STOPWATCH, "bench.gateway": CLOCK,
-    "bench.hubsource": CLOCK, "bench.fanout": CLOCK,
+    "cli": CLOCK, "runner": CLOCK, "bench": CLOCK, "bench.storing": STOPWATCH,
+    "bench.gateway": CLOCK, "bench.hubsource": CLOCK, "bench.fanout": CLOCK,
     "backtesting": STOPWATCH,
 }  # fmt: skip
 
