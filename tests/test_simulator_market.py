@@ -161,9 +161,12 @@ def test_depth_is_a_reset_and_changes_that_give_the_same_book(moves: list[Any]) 
                 if item["type"] == DepthType.RESET:
                     book.clear()
                 elif item["volume"] == 0:
-                    book.pop((item["type"], item["price"]))
+                    book.pop((side[item["type"]], item["price"]))
                 else:
-                    book[item["type"], item["price"]] = item["volume"]
+                    book[side[item["type"]], item["price"]] = item["volume"]
+
+    asks_and_bids = (DepthType.ASK, DepthType.BEST_ASK), (DepthType.BID, DepthType.BEST_BID)
+    side = {kind: kinds[0] for kinds in asks_and_bids for kind in kinds}  # as public clients do
 
     room = Room()
     early, book = room.link("market"), {}

@@ -14,7 +14,8 @@ project-x-py (its from_env wants a key of 10 characters or more: --api-key)
   config = ProjectXConfig(api_url="{url}/api",
       user_hub_url="{url}/hubs/user", market_hub_url="{url}/hubs/market")
   client = ProjectX(username="{username}", api_key="{api_key}", config=config)
-  or by environment: PROJECTX_API_URL, PROJECTX_USER_HUB_URL, PROJECTX_MARKET_HUB_URL
+  or config=load_default_config() from project_x_py.config, which reads PROJECTX_API_URL,
+      PROJECTX_USER_HUB_URL and PROJECTX_MARKET_HUB_URL
 
 topstep-sdk
   from topstep_sdk import AsyncTopstepClient, Config

@@ -87,7 +87,7 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     clock: str = "now"
     speed: float = 1.0
     rate: int = 0
-    most_silence_s: float = 2.0
+    most_silence_s: float = 0.25
     history_days: int = 90
     seed: int = 0
     venue: VenueSettings = msgspec.field(default_factory=VenueSettings)
