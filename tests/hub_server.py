@@ -114,14 +114,23 @@ class HubServer:
         app.router.add_get("/hubs/{hub}", self._hub)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", self._port, ssl_context=self._context).start()
+        site = web.TCPSite(runner, "127.0.0.1", self._port, ssl_context=self._context)
+        await site.start()
         self.url = f"{'https' if self._context else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
         self._started.set()
         await self._end.wait()
-        for one in self.connections:
-            if one.socket is not None and not one.over and one.socket._req.transport is not None:
-                one.socket._req.transport.abort()
+        await self._turns()  # closed while it accepts, the loop would lose a connection
+        await site.stop()
+        assert runner.server is not None
+        for protocol in runner.server.connections:
+            if protocol.transport is not None:
+                protocol.transport.abort()
         await runner.cleanup()
+        await self._turns()  # the loop closes a socket one turn after its transport
+
+    async def _turns(self) -> None:
+        for _ in range(10):
+            await asyncio.sleep(0)
 
     async def _hub(self, request: web.Request) -> web.StreamResponse:
         self.requests.append(time.monotonic())
