@@ -1,8 +1,9 @@
 """`pxresearch bench gateway`: the speed of the gateway client and of the simulator.
 
-The yardstick is a bare loop over the `websockets` library with a fast JSON parser (msgspec's,
-untyped), which reads the very same frames from the same source and does nothing with them. Runs of
-the client and of the bare loop alternate; medians and their ratio are shown.
+The yardstick is a bare loop over the `websockets` library (aiohttp where that is not installed)
+with a fast JSON parser (msgspec's, untyped), which reads the very same frames from the same source
+and does nothing with them. Runs of the client and of the bare loop alternate; medians and their
+ratio are shown.
 
 I/O: reads the clock; starts processes of its own; uses sockets on 127.0.0.1.
 """
@@ -19,8 +20,10 @@ import time
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from decimal import Decimal
+from importlib import util
 from typing import Any
 
+import aiohttp
 import msgspec
 
 from pxresearch.bench import machine
@@ -55,6 +58,7 @@ def run_gateway_bench(quick: bool = False) -> dict[str, Any]:
     return {
         "machine": machine(),
         "runs": runs,
+        "bare_library": bare_library(),
         "decode_1": _decode(count, 1, runs),
         "decode_20": _decode(count, 20, runs),
         "load": asyncio.run(_load(5 if quick else 60)),
@@ -138,24 +142,49 @@ async def _client_run(where: Profile, count: int) -> tuple[float, int]:
 
 async def _bare_run(where: Profile, count: int) -> float:
     """The same frames through the bare library and the parser."""
-    from websockets.asyncio.client import connect
-
-    url = where.market_hub.replace("http", "ws", 1)
-    parse, end = msgspec.json.Decoder().decode, wire.RECORD_END
+    end = wire.RECORD_END
     subscribe = {"type": 1, "target": "SubscribeContractQuotes", "arguments": [CONTRACT]}
-    async with connect(url, compression=None, max_size=None) as socket:
-        await socket.send('{"protocol":"json","version":1}' + end)
-        await socket.recv()
-        await socket.send(json.dumps(subscribe) + end)
-        seen, start = 0, 0.0
-        while seen < count:
-            frame = await socket.recv()
-            assert isinstance(frame, str)
-            start = start or time.perf_counter()
-            for record in frame.split(end):
-                if record and parse(record)["type"] == 1:
-                    seen += 1
-        return time.perf_counter() - start
+    calls = ('{"protocol":"json","version":1}' + end, json.dumps(subscribe) + end)
+    parse = msgspec.json.Decoder().decode
+    seen, start = 0, 0.0
+    async for frame in _bare_frames(where.market_hub, calls):
+        start = start or time.perf_counter()
+        for record in frame.split(end):
+            if record and parse(record).get("type") == 1:
+                seen += 1
+        if seen >= count:
+            break
+    return time.perf_counter() - start
+
+
+def bare_library() -> str:
+    """The library of the bare client: `websockets` where it is installed, else aiohttp."""
+    return "websockets" if util.find_spec("websockets") else "aiohttp"
+
+
+async def _bare_frames(hub: str, calls: tuple[str, str]) -> AsyncIterator[str]:
+    """Frames after the handshake's, as they come."""
+    url = hub.replace("http", "ws", 1)
+    if bare_library() == "websockets":
+        from websockets.asyncio.client import connect
+
+        async with connect(url, compression=None, max_size=None) as socket:
+            await socket.send(calls[0])
+            await socket.recv()
+            await socket.send(calls[1])
+            async for frame in socket:
+                assert isinstance(frame, str)
+                yield frame
+        return
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(url, compress=0, max_msg_size=0) as plain,
+    ):
+        await plain.send_str(calls[0])
+        await plain.receive()
+        await plain.send_str(calls[1])
+        async for message in plain:
+            yield message.data
 
 
 # ---------------------------------------------------------------- a steady load
@@ -243,7 +272,8 @@ def format_gateway_bench(report: dict[str, Any]) -> str:
         f"{m['platform']}, {m['cores']} cores, Python {m['python']}",
         f"medians of {report['runs']} alternating runs",
         "",
-        f"{'hub records decoded':<24}{'client':>12}{'bare':>12}{'ratio':>8}{'coalesced':>11}",
+        f"{'hub records decoded':<24}{'client':>12}{report['bare_library']:>12}"
+        f"{'ratio':>8}{'coalesced':>11}",
     ]
     for name, text in (("decode_1", "1 a frame"), ("decode_20", "20 a frame")):
         row = report[name]
