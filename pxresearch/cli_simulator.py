@@ -50,12 +50,17 @@ def simulator(
     user: Annotated[
         list[str] | None, typer.Option(help="NAME:KEY, a further login; repeatable.")
     ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Switch, for example answer_first=true; repeatable."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of everything that happens by chance.")] = 0,
     json: JsonOption = False,
 ) -> None:
     """Serve a local ProjectX Gateway: REST, both hubs and faults, until Ctrl-C."""
     from pxresearch.simulator.server import SimulatorSettings
     from pxresearch.simulator.settings import VenueSettings
+    from pxresearch.simulator.switches import switched
 
     settings = SimulatorSettings(
         port=port, username=username, api_key=api_key, market=market, clock=clock, speed=speed,
@@ -64,7 +69,7 @@ def simulator(
         accounts=_accounts(username, account or ()), users=[_user(one) for one in user or ()],
         venue=VenueSettings(always_open=always_open),
     )  # fmt: skip
-    asyncio.run(_serve(settings, json))
+    asyncio.run(_serve(switched(settings, set_ or ()), json))
 
 
 async def _serve(settings: SimulatorSettings, json: bool) -> None:
