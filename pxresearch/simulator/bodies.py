@@ -90,18 +90,18 @@ def _renamed(given: Any, kind: type[msgspec.Struct]) -> Any:
 
 def _check(record: Wire) -> None:
     """Widths of numbers, and times that exist."""
-    for field in msgspec.structs.fields(record):
-        value, member = getattr(record, field.name), f"$.{field.encode_name}"
+    for name, shown in zip(record.__struct_fields__, record.__struct_encode_fields__, strict=True):
+        value, member = getattr(record, name), f"$.{shown}"
         if isinstance(value, Wire):
             _check(value)
         elif isinstance(value, Decimal):
             if not value.is_finite() or abs(value) > _LARGEST:
                 raise BadBody(member, "The JSON value could not be converted to System.Decimal.")
         elif isinstance(value, int):
-            bound = _INT64 if field.name in _LONG else _INT32
+            bound = _INT64 if name in _LONG else _INT32
             if not -bound <= value < bound:
                 raise BadBody(member, "The JSON value could not be converted to an integer.")
-        elif field.name in _TIMES and value is not None:
+        elif name in _TIMES and value is not None:
             _check_time(member, value)
 
 

@@ -18,7 +18,7 @@ from pxresearch.simulator.tamper import Outgoing
 
 KEPT = 100_000  # entries
 _SECRET = re.compile(
-    r'("(?:apiKey|password|verifyKey|token|newToken)"\s*:\s*)"(?:[^"\\]|\\.)*"', re.IGNORECASE
+    r'("(?:apiKey|password|verifyKey|token|newToken)"\s*:\s*)"(?:[^"\\]|\\.)*"?', re.IGNORECASE
 )
 _LONGEST = 4_000  # characters of a body
 
@@ -80,5 +80,5 @@ class Log:
 
 
 def _shown(body: bytes) -> str:
-    """Start of a body, secrets blotted out; before the cut, or a half secret would stay."""
-    return _SECRET.sub(r'\1"***"', body.decode("utf-8", "replace"))[:_LONGEST]
+    """Start of a body, secrets blotted out, a half one at the cut too."""
+    return _SECRET.sub(r'\1"***"', body[:_LONGEST].decode("utf-8", "replace"))

@@ -27,6 +27,12 @@ def _members(kind: type[Wire]) -> tuple[tuple[str, str], ...]:
     )
 
 
+@cache
+def _is_whole(kind: type[Wire]) -> bool:
+    """Whether every member always has a value, so that the record can be written as it is."""
+    return all(one.required for one in msgspec.structs.fields(kind))
+
+
 def rest(record: Wire) -> dict[str, Any]:
     """Members of an answer or a row over REST: what has no value is null, few members left out."""
     shown: dict[str, Any] = {}
@@ -35,7 +41,7 @@ def rest(record: Wire) -> dict[str, Any]:
         if value is None and name in _WHEN_SET:
             continue
         if isinstance(value, list):
-            value = [rest(one) for one in value]
+            value = [one if _is_whole(type(one)) else rest(one) for one in value]
         elif isinstance(value, Wire):
             value = rest(value)
         shown[member] = value
