@@ -23,7 +23,7 @@ from pxresearch.gateway.contracts import Directory
 from pxresearch.gateway.credentials import Credentials
 from pxresearch.gateway.desk import Desk
 from pxresearch.gateway.orders import NewOrder
-from pxresearch.gateway.outcome import Accepted, Rejected
+from pxresearch.gateway.outcome import Accepted, Rejected, Unknown
 from pxresearch.gateway.profiles import profile
 from pxresearch.gateway.rest import Rest
 from pxresearch.simulator.control import Control
@@ -216,7 +216,8 @@ def test_a_close_never_turns_a_position_round(chunk: int) -> None:
 
     async def one(bench: Bench, seed: int) -> None:
         side = bench.rng.choice((1, -1))
-        await bench.desk.place(bench.order(seed, MARKET, side, qty=3))
+        opened = await bench.desk.place(bench.order(seed, MARKET, side, qty=3))
+        assert isinstance(opened, Accepted), opened
         part = bench.rng.choice((None, 1, 2))
         name = "Position/closeContract" if part is None else "Position/partialCloseContract"
         before = bench.rest.calls.sent[name]
@@ -227,6 +228,15 @@ def test_a_close_never_turns_a_position_round(chunk: int) -> None:
             outcome = await bench.desk.partial_close(ACCOUNT, MNQ, part)
         left = bench.position * side
         assert bench.rest.calls.sent[name] == before + 1, fate
+        if isinstance(outcome, Unknown):
+            # Part of a position whose size could not be read before: only flat is proof.
+            assert part is not None
+            assert bench.desk.unresolved
+            await bench.settle()
+            assert isinstance(await bench.desk.close(ACCOUNT, MNQ), Accepted)
+            await bench.desk.settle()
+            assert not bench.desk.unresolved
+            return
         done = left == (0 if part is None else 3 - part)
         assert isinstance(outcome, Accepted) == done, (fate, outcome, left)
         assert done or left == 3, (fate, left)
