@@ -83,7 +83,9 @@ def demo(catalog: Path | None) -> Tape:
             return joined([load(code, catalog=catalog).only("quotes", "trades") for code in codes])
         except (CatalogError, DataError):
             pass  # it has none, or not all of it
-    with tempfile.TemporaryDirectory(prefix="pxresearch-demo-") as folder:
+    with tempfile.TemporaryDirectory(
+        prefix="pxresearch-demo-", ignore_cleanup_errors=True
+    ) as folder:
         make_demo(folder, quotes=60_000, trades=15_000)
         return joined([load(code, catalog=folder) for code in codes])
 
