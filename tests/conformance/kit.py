@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import logging
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
@@ -20,6 +21,8 @@ from pxresearch.simulator.settings import VenueSettings
 MARKET_EVENTS = (wire.MARKET_QUOTE, wire.MARKET_TRADE, wire.MARKET_DEPTH)
 USER_EVENTS = (wire.USER_ACCOUNT, wire.USER_ORDER, wire.USER_POSITION, wire.USER_TRADE)
 KEY = "PLANTED-KEY-OF-THE-TESTS"
+TALKATIVE = ("SignalRCoreClient", "pysignalr", "pysignalr.transport", "websockets.client")
+"""Public clients that log the token; the log of the tests is searched for ours."""
 
 
 @contextlib.asynccontextmanager
@@ -29,11 +32,16 @@ async def simulator(**hub: Any) -> AsyncIterator[Simulator]:
         port=0, api_key=KEY, market="none", venue=VenueSettings(always_open=True),
         hub=HubSettings(ping_s=0.5, **hub),
     )  # fmt: skip
+    loggers = [logging.getLogger(name) for name in TALKATIVE]
     async with start(settings) as running:
+        for one in loggers:
+            one.disabled = True
         course = asyncio.create_task(_course(running))
         try:
             yield running
         finally:
+            for one in loggers:
+                one.disabled = False
             course.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await course
