@@ -225,6 +225,19 @@ def test_trades_and_depth_as_object_or_list(several: bool) -> None:
     assert found == [trade] * times + [depth] * times
 
 
+def test_a_trade_that_cannot_be_read_takes_no_other_along() -> None:
+    """One price between two ticks in a list: its neighbours are delivered, and it is told."""
+    one = reader()
+    items = [
+        {"price": price, "volume": 1, "type": 0, "timestamp": STAMP}
+        for price in (25100.25, 25100.3, 25100.5)
+    ]
+    events = one.read([row("GatewayTrade", ID, items)], 1)
+    assert [e.price for e in events if isinstance(e, Trade)] == [100_401, 100_402]
+    assert [e.kind for e in events if isinstance(e, Notice)] == ["unreadable"]
+    assert one.junk == 1
+
+
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_user_events_wrapped_or_bare(wrapped: bool) -> None:
     """An account's balance in micro-dollars, however it comes."""

@@ -13,7 +13,7 @@ I/O: none
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -28,6 +28,7 @@ _IGNORED = (2, 4, 5, 8, 9)  # of the hub protocol, but nothing that ProjectX use
 _CALL = msgspec.json.Decoder(wire.MarketCall)
 _RECORD = msgspec.json.Decoder(wire.Event)
 _PRICES = 4096  # of a contract, kept with their ticks
+Item = TypeVar("Item", wire.TapeTrade, wire.DepthItem)
 _SIDES = {wire.TapeSide.BUY: 1, wire.TapeSide.SELL: -1}
 
 
@@ -173,19 +174,18 @@ class Reader:
         out: list[Event],
     ) -> None:
         contract_id, items = arguments
-        to_ticks = self._top(contract_id).listing.to_ticks
-        self.seen[contract_id] = received
-        out.extend(
-            Trade(
+
+        def trade(item: wire.TapeTrade, listing: Listing) -> Trade:
+            return Trade(
                 contract_id=contract_id,
                 ts=wire.to_ns(item.timestamp),
                 received=received,
-                price=to_ticks(item.price),
+                price=listing.to_ticks(item.price),
                 size=int(item.volume),
                 side=_SIDES.get(item.type, 0),
             )
-            for item in (items if isinstance(items, list) else [items])
-        )
+
+        self._each(contract_id, items, trade, received, out)
 
     def _depth(
         self,
@@ -194,19 +194,35 @@ class Reader:
         out: list[Event],
     ) -> None:
         contract_id, items = arguments
-        to_ticks = self._top(contract_id).listing.to_ticks
-        self.seen[contract_id] = received
-        out.extend(
-            Depth(
+
+        def depth(item: wire.DepthItem, listing: Listing) -> Depth:
+            return Depth(
                 contract_id=contract_id,
                 ts=wire.to_ns(item.timestamp),
                 received=received,
                 type=int(item.type),
-                price=to_ticks(item.price),
+                price=listing.to_ticks(item.price),
                 size=int(item.volume),
             )
-            for item in (items if isinstance(items, list) else [items])
-        )
+
+        self._each(contract_id, items, depth, received, out)
+
+    def _each(
+        self,
+        contract_id: str,
+        items: list[Item] | Item,
+        make: Callable[[Item, Listing], Event],
+        received: int,
+        out: list[Event],
+    ) -> None:
+        """Events of one item or several; one that cannot be read does not take the others along."""
+        listing = self._top(contract_id).listing
+        self.seen[contract_id] = received
+        for item in items if isinstance(items, list) else [items]:
+            try:
+                out.append(make(item, listing))
+            except (GatewayError, OffGridPrice) as error:
+                self._unreadable(str(error), received, out)
 
     # ------------------------------------------------------------ everything else
     def _other(self, row: bytes, received: int, out: list[Event]) -> None:
