@@ -23,7 +23,8 @@ LAYERS = (
     ("catalog", "tickdata", "block", "bars", "importers", "validation", "demo", "gateway"),
     ("brokers.base",),
     ("brokers", "simulator", "journal"),
-    ("promotion", "report", "frames", "summary", "metrics", "tearsheet", "export", "monitor"),
+    ("promotion", "report", "frames", "summary", "metrics", "tearsheet", "export", "health",
+     "monitor"),
     ("plan", "backtesting", "bench", "runner", "settings"),
     ("cli", "cli_bench", "cli_common", "cli_data", "cli_gateway", "cli_simulator"),
 )  # fmt: skip
