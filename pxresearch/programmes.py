@@ -41,6 +41,7 @@ _MONEY = (
     "daily_profit_lock",
     "profit_target",
     "loss_buffer",
+    "max_order_value",
 )
 
 
@@ -112,6 +113,10 @@ class Programme:
         Most contracts in one order; by default what the size limit allows in micros.
     collar_ticks, max_orders_per_minute, duplicate_window_ms, max_quote_age_s, feed_silence_s
         Price distance, order rate, repeated order, stale quote, silent feed; off by default.
+    max_spread_ticks, max_order_value_micros, prevent_self_trade, max_repeats
+        Widest spread at which to open, largest notional value of an order, no order that would
+        trade with one of our own, and how often the very same order may follow itself within a
+        minute before a person has to look (the kill switch goes on); off by default.
     loss_pause_after, loss_pause_s
         Losing trades in a row before a pause, and its length; None: the rest of the day.
     loss_buffer_micros
@@ -146,6 +151,10 @@ class Programme:
     duplicate_window_ms: int | None = None
     max_quote_age_s: int | None = None
     feed_silence_s: int | None = None
+    max_spread_ticks: int | None = None
+    max_order_value_micros: int | None = None
+    prevent_self_trade: bool = False
+    max_repeats: int | None = None
     loss_pause_after: int | None = None
     loss_pause_s: int | None = None
     loss_buffer_micros: int = 0
@@ -234,7 +243,8 @@ def programme(name: str, *, on: date | None = None, **changes: Any) -> Programme
         data, because that is the account the strategy will trade.
     **changes
         Other values. In USD (int, str, Decimal or float, exact to a micro-dollar): start_balance,
-        max_loss, max_loss_lock, daily_loss_limit, daily_profit_lock, profit_target, loss_buffer.
+        max_loss, max_loss_lock, daily_loss_limit, daily_profit_lock, profit_target, loss_buffer,
+        max_order_value.
         ``max_minis`` in minis; ``product_caps`` as root to contracts, beside the firm's (the
         smaller holds); the rest as in :class:`Programme`. None switches a rule off.
 
@@ -445,11 +455,14 @@ def _validate(rules: Programme) -> None:
         "duplicate_window_ms",
         "max_quote_age_s",
         "feed_silence_s",
+        "max_spread_ticks",
+        "max_order_value_micros",
+        "max_repeats",
         "loss_pause_after",
         "loss_pause_s",
     ]
     _at_least(rules, 1, positive, optional=True)
-    for name in ("require_bracket", "check_bracket_risk"):
+    for name in ("require_bracket", "check_bracket_risk", "prevent_self_trade"):
         if not isinstance(getattr(rules, name), bool):
             raise UsageError(f"{name}={getattr(rules, name)!r}; write True or False")
     if rules.consistency is not None and not 0 < rules.consistency <= 1:

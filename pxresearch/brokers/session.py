@@ -127,6 +127,8 @@ class EngineSession:
         False runs the hooks in plain Python.
     trading
         True refuses instants that the calendar does not vouch for.
+    at_venue
+        A venue fills the orders: nothing is matched here, its fills are told.
     """
 
     def __init__(
@@ -140,6 +142,7 @@ class EngineSession:
         last_ns: int,
         compiled: bool = True,
         trading: bool = False,
+        at_venue: bool = False,
         keep_bars: bool = False,
     ) -> None:
         _check_feeds(feeds, fills)
@@ -156,6 +159,7 @@ class EngineSession:
         self._set_contracts(fills)
         self._set_rules()
         self._set_fills(fills)
+        self.engine["at_venue"] = at_venue
         self.twin: Twin | None = None
         self._wire_hooks(compiled)
         self.address = (self.engine.ctypes.data, self.wires.ctypes.data)
@@ -287,6 +291,9 @@ class EngineSession:
         rules["loss_pause_ns"] = (p.loss_pause_s or 0) * NS
         rules["loss_buffer"] = p.loss_buffer_micros
         rules["require_bracket"], rules["bracket_risk"] = p.require_bracket, p.check_bracket_risk
+        rules["spread"] = p.max_spread_ticks or 0
+        rules["order_value"] = p.max_order_value_micros or 0
+        rules["no_self_trade"], rules["repeats"] = p.prevent_self_trade, p.max_repeats or 0
         rules["tiers"] = len(p.scaling)
         for i, (least, tenths) in enumerate(p.scaling):
             rules["tier_from"][i], rules["tier_tenths"][i] = least, tenths

@@ -1,6 +1,6 @@
 """What the account could come to: worst-case positions, bracket risk, free order slots.
 
-Rows 24 to 27 of docs/engine.md section 7; the risk manager asks, this counts.
+Rows 29 to 32 of docs/engine.md section 7; the risk manager asks, this counts.
 
 I/O: none
 """
@@ -52,7 +52,7 @@ def worst_position(S, k, extra):
 
 @compiled
 def cap_rows(S, c, o):
-    """Rows 24 and 25: product cap in contracts, position cap in tenths of mini-equivalents."""
+    """Rows 29 and 30: product cap in contracts, position cap in tenths of mini-equivalents."""
     product = 0
     tenths = 0
     for k in range(S.contracts_n):
@@ -69,7 +69,7 @@ def cap_rows(S, c, o):
 
 @compiled
 def bracket_risk_row(S, c, o, opening):
-    """Row 26: worst case of all brackets against what is left of the loss limits."""
+    """Row 31: worst case of all brackets against what is left of the loss limits."""
     rules = S.rules
     if rules.bracket_risk == 0 or (rules.has_daily_loss == 0 and rules.has_max_loss == 0):
         return APPROVED, 0, 0
@@ -93,7 +93,7 @@ def bracket_risk_row(S, c, o, opening):
 
 @compiled
 def slot_row(S, o):
-    """Row 27: slots left, with two kept for each bracket and one for each contract's flatten."""
+    """Row 32: slots left, with two kept for each bracket and one for each contract's flatten."""
     kept = MAX_CONTRACTS + (3 if o.bracket != 0 else 1)
     for i in range(S.live_n):
         w = S.order[S.live[i]]

@@ -211,7 +211,7 @@ def rank_of(role):
 @compiled
 def match_event(S, X, k, ts, on_trade):
     """Match every order of contract k against its present event, each at most once."""
-    if S.contract[k].orders == 0:
+    if S.contract[k].orders == 0 or S.at_venue != 0:
         return
     for rank in range(0 if S.contract[k].urgent > 0 else 2, 3):
         i = 0

@@ -23,6 +23,8 @@ from pxresearch.core.records import (
     TARGET,
 )
 
+ASKED = NEVER - 1  # a cancel that ends when the venue says so
+
 
 @compiled
 def clear_orders(S):
@@ -161,9 +163,18 @@ def ask_cancel(S, X, slot, cause, ts):
     """Ask the venue to cancel an order; returns True when it ended at once.
 
     `ts` is past the clock only while a bar is worked off; other contracts are not there yet.
+    Live, it ends when the venue says so.
     """
     o = S.order[slot]
     c = S.contract[o.contract]
+    if S.at_venue != 0:
+        if o.cancel_at == NEVER:
+            o.cancel_at = ASKED
+            o.cancel_cause = cause
+            S.cancels += 1
+            S.asked += 1
+            S.dirty = 1
+        return False
     wait = 0 if c.bars_only != 0 else delay(X, o.id)
     if wait == 0 and (ts <= S.now or ts <= c.event_ts):
         end_order(S, X, slot, CANCELED, cause, ts)
@@ -193,6 +204,8 @@ def cancel_entries(S, X, k, tag, cause, ts):
 @compiled
 def cancels_due(S, X, k, ts):
     """Let cancels of contract k that have reached the venue take effect."""
+    if S.at_venue != 0:
+        return
     i = 0
     while i < S.live_n:
         slot = S.live[i]
@@ -205,11 +218,14 @@ def cancels_due(S, X, k, ts):
 
 @compiled
 def expire_orders(S, X, k, status, cause, ts):
-    """End every order of contract k: its session is over."""
+    """End every order of contract k: its session is over. Live, ask the venue to."""
     i = 0
     while i < S.live_n:
         slot = S.live[i]
-        if S.order[slot].contract == k:
+        if S.at_venue != 0:
+            if S.order[slot].contract == k:
+                ask_cancel(S, X, slot, cause, ts)
+        elif S.order[slot].contract == k:
             end_order(S, X, slot, status, cause, ts)
             continue
         i += 1

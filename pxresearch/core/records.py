@@ -34,6 +34,28 @@ BUY, SELL = 1, -1
 
 QUOTES, TRADES, BARS = 0, 1, 2  # stream kinds
 GO, CLOCK, BEGIN, FINISH = 3, 4, 5, 6  # what else the engine can be told to do
+# What a venue says of our orders, and what the outside may demand: core/live.py
+VENUE_FILL, VENUE_ACK, VENUE_END, VENUE_CHANGE, COMMAND = 7, 8, 9, 10, 11
+INPUTS = (
+    "quote", "trade", "bars", "go", "clock", "begin", "finish", "venue_fill", "venue_ack",
+    "venue_end", "venue_change", "command",
+)  # fmt: skip
+
+HALT, REARM, BLOCK, FLATTEN_NOW, TIGHTEN, ACCOUNT_IS = range(6)  # commands
+COMMANDS = ("halt", "rearm", "block", "flatten", "tighten", "account_is")
+DAILY_LOSS_LIMIT, ORDER_QTY, SIZE_TENTHS = range(3)  # what a command can tighten
+TIGHTENED = ("daily_loss_limit", "max_order_qty", "max_size")
+# Why nothing that adds exposure passes: bits of the engine's `blocked`
+BLOCKS = (
+    "the account is not reconciled with the venue", "an order's outcome is unknown",
+    "the journal cannot be written", "own figures differ from the venue's",
+    "a hub is away", "a position is without its protection", "the session is ending",
+    "the venue does not let the account trade",
+)  # fmt: skip
+(
+    UNRECONCILED, UNKNOWN_OUTCOME, NO_JOURNAL, FIGURES_DIFFER, HUB_AWAY, UNPROTECTED, ENDING,
+    CANNOT_TRADE,
+) = (1 << i for i in range(8))  # fmt: skip
 STREAM_NAMES = ("quotes", "trades", "bars")
 
 HOLD, ORDER, CANCEL, FLATTEN = 0, 1, 2, 3  # what a signal asks for
@@ -75,26 +97,32 @@ PROFIT_LOCK = 8
 KILL_SWITCH = 9
 END_OF_DATA = 10
 LOSS_STREAK = 11
+BY_HAND = 12  # not by the strategy: in the venue's platform, or by the venue
+CONNECTION_LOST = 13
+INTERRUPTED = 14
+NO_PROTECTION = 15
+REPEATED_ORDER = 16
 CAUSES = (
     "", "strategy", "sibling_filled", "position_closed", "session_end", "flatten_deadline",
     "daily_loss_limit", "max_loss_limit", "daily_profit_lock", "kill_switch", "end_of_data",
-    "consecutive_losses",
+    "consecutive_losses", "by_hand", "connection_lost", "interrupted", "no_protection",
+    "repeated_order",
 )  # fmt: skip
 
 # Refusals, in the order in which they are judged; 0 is approved. docs/engine.md section 7.
 REASONS = (
-    "APPROVED", "BAD_CONTRACT", "BAD_QUANTITY", "BAD_PRICE", "OFF_GRID", "HALTED", "ACCOUNT_OVER",
-    "DAY_LOCKED", "PROFIT_LOCKED", "REDUCE_ONLY", "FLATTENING", "SESSION_CLOSED", "AFTER_CUTOFF",
+    "APPROVED", "BAD_CONTRACT", "BAD_QUANTITY", "BAD_PRICE", "OFF_GRID", "HALTED", "BLOCKED",
+    "ACCOUNT_OVER", "DAY_LOCKED", "PROFIT_LOCKED", "REDUCE_ONLY", "FLATTENING", "SESSION_CLOSED", "AFTER_CUTOFF",
     "LOSS_PAUSE", "NEWS_WINDOW", "NOT_PERMITTED", "ORDER_SIZE", "NO_PRICE", "STALE_QUOTE",
-    "WRONG_SIDE", "COLLAR", "BRACKET_MISSING", "DUPLICATE", "RATE", "PRODUCT_CAP", "POSITION_CAP",
-    "BRACKET_RISK", "TOO_MANY_ORDERS",
+    "WRONG_SIDE", "COLLAR", "SPREAD", "ORDER_VALUE", "BRACKET_MISSING", "SELF_TRADE", "DUPLICATE",
+    "REPEATED", "RATE", "PRODUCT_CAP", "POSITION_CAP", "BRACKET_RISK", "TOO_MANY_ORDERS",
 )  # fmt: skip
 (
-    APPROVED, BAD_CONTRACT, BAD_QUANTITY, BAD_PRICE, OFF_GRID, HALTED, ACCOUNT_OVER,
-    DAY_LOCKED, PROFIT_LOCKED, REDUCE_ONLY, FLATTENING, SESSION_CLOSED, AFTER_CUTOFF,
+    APPROVED, BAD_CONTRACT, BAD_QUANTITY, BAD_PRICE, OFF_GRID, HALTED, BLOCKED,
+    ACCOUNT_OVER, DAY_LOCKED, PROFIT_LOCKED, REDUCE_ONLY, FLATTENING, SESSION_CLOSED, AFTER_CUTOFF,
     LOSS_PAUSE, NEWS_WINDOW, NOT_PERMITTED, ORDER_SIZE, NO_PRICE, STALE_QUOTE,
-    WRONG_SIDE, COLLAR, BRACKET_MISSING, DUPLICATE, RATE, PRODUCT_CAP, POSITION_CAP,
-    BRACKET_RISK, TOO_MANY_ORDERS,
+    WRONG_SIDE, COLLAR, SPREAD, ORDER_VALUE, BRACKET_MISSING, SELF_TRADE, DUPLICATE,
+    REPEATED, RATE, PRODUCT_CAP, POSITION_CAP, BRACKET_RISK, TOO_MANY_ORDERS,
 ) = range(len(REASONS))  # fmt: skip
 
 # What a run of the loop stopped for.
@@ -188,6 +216,7 @@ RULES = record(
     ("duplicate_ns", "i8"), ("quote_age_ns", "i8"), ("silence_ns", "i8"),
     ("loss_count", "i8"), ("loss_pause_ns", "i8"), ("loss_buffer", "i8"),
     ("require_bracket", "i8"), ("bracket_risk", "i8"),
+    ("spread", "i8"), ("order_value", "i8"), ("no_self_trade", "i8"), ("repeats", "i8"),
     ("tiers", "i8"), ("tier_from", "i8", (8,)), ("tier_tenths", "i8", (8,)),
 )  # fmt: skip
 FILL_MODEL = record(
@@ -206,6 +235,9 @@ STREAM = record(
 ENGINE = record(
     ("contracts_n", "i8"), ("frames_n", "i8"), ("now", "i8"), ("next_ts", "i8"), ("timer_ts", "i8"),
     ("events", "i8"),
+    ("at_venue", "i8"),  # a venue fills the orders; nothing is matched here
+    ("blocked", "i8"),  # bits of BLOCKS
+    ("asked", "i8"),  # cancels asked of the venue
     ("dropped", "i8"), ("seq", "i8"), ("orders_made", "i8"), ("fills_made", "i8"), ("judged", "i8"),
     ("cancels", "i8"),  # orders whose cancel is under way
     ("look_closely", "i8"),  # a hook wants the account: no event is quiet
@@ -224,7 +256,8 @@ ENGINE = record(
     ("day_trades", "i8"), ("day_fills", "i8"), ("day_events", "i8"), ("day_costs", "i8"),
     ("day_in_market", "i8"), ("in_since", "i8"), ("last_sample", "i8"), ("last_balance", "i8"),
     # last approved order, for the duplicate check; times of approved orders, for the rate
-    ("dup_ts", "i8"), ("dup_key", "i8", (7,)), ("rate_at", "i8"), ("rate_ts", "i8", (MAX_RATE,)),
+    ("dup_ts", "i8"), ("dup_key", "i8", (7,)), ("same_n", "i8"), ("same_from", "i8"),
+    ("rate_at", "i8"), ("rate_ts", "i8", (MAX_RATE,)),
     ("notice_head", "i8"), ("notice_count", "i8"),
     ("avail_buy", "i8"), ("avail_sell", "i8"),
     ("rules", RULES), ("fill", FILL_MODEL),

@@ -28,6 +28,7 @@ from pxresearch.core.jit import (
     i8_at,
     record_at,
 )
+from pxresearch.core.live import command, venue_ack, venue_change, venue_end, venue_fill
 from pxresearch.core.orders import clear_orders, expire_orders, new_order, write_order
 from pxresearch.core.quiet import (
     quiet_quotes,
@@ -41,6 +42,7 @@ from pxresearch.core.records import (
     BEGIN,
     CANCELED,
     CLOCK,
+    COMMAND,
     DONE,
     DRAIN,
     END_OF_DATA,
@@ -58,6 +60,10 @@ from pxresearch.core.records import (
     OVERFLOW,
     QUOTES,
     TRADES,
+    VENUE_ACK,
+    VENUE_CHANGE,
+    VENUE_END,
+    VENUE_FILL,
     WORKING,
 )
 from pxresearch.core.risk import press_flatten
@@ -362,8 +368,9 @@ def drive(engine_address, wires_address, what, k, ts, a, b, c, d):
 
     what
         BEGIN, GO (on with the streams in the wires), FINISH (a: close positions), or one live
-        event: a quote (bid, ask, sizes), a trade (price, size, side), or CLOCK: let timers fire up
-        to ts.
+        event: a quote (bid, ask, sizes), a trade (price, size, side), CLOCK: let timers fire up
+        to ts; of an order (a: its id) VENUE_FILL (quantity, price, side), VENUE_ACK, VENUE_END
+        (status), VENUE_CHANGE (quantity, limit, stop); COMMAND (a: which, and its own values).
 
     Returns
     -------
@@ -381,6 +388,16 @@ def drive(engine_address, wires_address, what, k, ts, a, b, c, d):
         advance(S, X, ts)
         S.now = max(S.now, ts)
         rebound(S)
+    elif what == VENUE_FILL:
+        venue_fill(S, X, k, ts, a, b, c, d)
+    elif what == VENUE_ACK:
+        venue_ack(S, X, ts, a)
+    elif what == VENUE_END:
+        venue_end(S, X, ts, a, b)
+    elif what == VENUE_CHANGE:
+        venue_change(S, X, ts, a, b, c, d)
+    elif what == COMMAND:
+        command(S, X, k, ts, a, b, c, d)
     elif what == BEGIN:
         _begin(S, X)
     else:

@@ -31,6 +31,7 @@ from pxresearch.core.records import (
     ACCOUNT_OVER,
     AFTER_CUTOFF,
     APPROVED,
+    BLOCKED,
     BRACKET_MISSING,
     BY_STRATEGY,
     COLLAR,
@@ -44,6 +45,7 @@ from pxresearch.core.records import (
     HIGHEST,
     LOSS_PAUSE,
     LOSS_STREAK,
+    LIMIT,
     LOWEST,
     MARKET,
     MAX_LOSS,
@@ -51,17 +53,25 @@ from pxresearch.core.records import (
     NEVER,
     NEWS,
     NEWS_WINDOW,
+    NO_ASK,
+    NO_BID,
     NO_PRICE,
     NOT_PERMITTED,
     ORDER_SIZE,
+    ORDER_VALUE,
     PROFIT_LOCK,
     PROFIT_LOCKED,
     RATE,
     REDUCE_ONLY,
+    REPEATED,
+    REPEATED_ORDER,
+    SELF_TRADE,
     SESSION_CLOSED,
+    SPREAD,
     STALE_QUOTE,
     STOP,
     STOP_LIMIT,
+    STOP_LOSS,
     WRONG_SIDE,
 )
 
@@ -151,10 +161,12 @@ def watch_losses(S, X, ts):
 
 @compiled
 def _state(S, X, c, o, ts):
-    """Rows 5 to 16: is opening allowed at all, now, in this product, in this size?"""
+    """Rows 5 to 17: is opening allowed at all, now, in this product, in this size?"""
     rules = S.rules
     if S.halted != 0:
         return HALTED, 1, 0
+    if S.blocked != 0:
+        return BLOCKED, S.blocked, 0
     if S.over != 0:
         return ACCOUNT_OVER, equity(S), S.level
     if S.locked != 0:
@@ -184,7 +196,7 @@ def _state(S, X, c, o, ts):
 
 @compiled
 def _news(S, X, o, ts):
-    """Row 14: a news window that bars the product, or caps it."""
+    """Row 15: a news window that bars the product, or caps it."""
     for i in range(X.news_n):
         w = record_at(X.news + i * NEWS_SIZE, NEWS_T)
         if w.start <= ts and ts < w.end:
@@ -200,7 +212,7 @@ def _news(S, X, o, ts):
 
 @compiled
 def _market(S, c, o, ts, entry, reference):
-    """Rows 17 to 20: is there a fresh price, and is the order sane beside it?"""
+    """Rows 18 to 23: is there a fresh price, and is the order sane beside it?"""
     rules = S.rules
     if abs(reference) >= HIGHEST:
         return NO_PRICE, 0, 0
@@ -215,20 +227,55 @@ def _market(S, c, o, ts, entry, reference):
         return WRONG_SIDE, o.take_profit, entry
     if rules.collar > 0 and abs(entry - reference) > rules.collar:
         return COLLAR, abs(entry - reference), rules.collar
+    if rules.spread > 0 and c.has_quotes != 0:
+        if c.bid == NO_BID or c.ask == NO_ASK:
+            return NO_PRICE, 0, 0
+        if c.ask - c.bid > rules.spread or c.ask < c.bid:
+            return SPREAD, c.ask - c.bid, rules.spread
+    value = abs(entry) * c.tick_value * o.qty
+    if rules.order_value > 0 and value > rules.order_value:
+        return ORDER_VALUE, value, rules.order_value
     return APPROVED, 0, 0
 
 
 @compiled
-def _flow(S, o, ts):
-    """Rows 21 to 23: bracket demanded, duplicate, order rate."""
+def _crossed(S, o, entry):
+    """Price of a resting order of our own that this one would trade with; LOWEST if none."""
+    for i in range(S.live_n):
+        w = S.order[S.live[i]]
+        if w.contract == o.contract and w.side == -o.side and w.role != STOP_LOSS:
+            resting = w.kind == LIMIT or (w.kind == STOP_LIMIT and w.triggered != 0)
+            if resting and (entry - w.limit) * o.side >= 0:
+                return w.limit
+    return LOWEST
+
+
+@compiled
+def _is_last(S, o):
+    """Whether an order is the one approved last, once more."""
+    key = S.dup_key
+    same = key[0] == o.contract and key[1] == o.side and key[2] == o.kind and key[3] == o.qty
+    return same and key[4] == o.limit and key[5] == o.stop and key[6] == o.trail
+
+
+@compiled
+def _flow(S, X, o, entry, ts):
+    """Rows 24 to 28: bracket demanded, own orders crossed, duplicate, repeated, order rate."""
     rules = S.rules
     if rules.require_bracket != 0 and o.stop_ticks == 0 and o.stop_loss == LOWEST:
         return BRACKET_MISSING, 0, 1
+    if rules.no_self_trade != 0:
+        own = _crossed(S, o, entry)
+        if own != LOWEST:
+            return SELF_TRADE, entry, own
     if rules.duplicate_ns > 0 and S.dup_ts != NEVER and ts - S.dup_ts < rules.duplicate_ns:
-        key = S.dup_key
-        same = key[0] == o.contract and key[1] == o.side and key[2] == o.kind and key[3] == o.qty
-        if same and key[4] == o.limit and key[5] == o.stop and key[6] == o.trail:
+        if _is_last(S, o):
             return DUPLICATE, ts - S.dup_ts, rules.duplicate_ns
+    if rules.repeats > 0 and S.same_n >= rules.repeats and _is_last(S, o):
+        if ts - S.same_from < RATE_WINDOW:
+            S.halted = 1  # a loop gone wild: a person has to look
+            log_risk(X, ts, REPEATED_ORDER, o.contract, S.same_n + 1, rules.repeats)
+            return REPEATED, S.same_n + 1, rules.repeats
     if rules.rate > 0:
         oldest = S.rate_ts[(S.rate_at - rules.rate) % MAX_RATE]
         if S.rate_at >= rules.rate and ts - oldest < RATE_WINDOW:
@@ -253,7 +300,7 @@ def verdict(S, X, s, o, ts):
     if reason == APPROVED:
         reason, value, limit = _market(S, c, o, ts, entry, reference)
         if reason == APPROVED:
-            reason, value, limit = _flow(S, o, ts)
+            reason, value, limit = _flow(S, X, o, entry, ts)
         if reason == APPROVED:
             reason, value, limit = cap_rows(S, c, o)
         if reason == APPROVED:
@@ -295,7 +342,12 @@ def check(S, X, s, ts):
 
 @compiled
 def _remember(S, o, ts):
-    """Keep what the duplicate and rate checks look back at."""
+    """Keep what the duplicate, repeat and rate checks look back at."""
+    if S.dup_ts != NEVER and ts - S.same_from < RATE_WINDOW and _is_last(S, o):
+        S.same_n += 1
+    else:
+        S.same_n = 1
+        S.same_from = ts
     S.dup_ts = ts
     key = S.dup_key
     key[0] = o.contract
