@@ -12,6 +12,8 @@
     │   ├── CatalogError      the catalogue holds nothing, or something else, for the request
     │   ├── CalendarError     an instant that the session table does not cover
     │   └── ContractMismatch  the venue and the shipped table disagree about a contract
+    ├── StateError            what an account keeps on the disk              (exit code 1)
+    │   └── AccountInUse      another process trades the account
     └── GatewayError          the ProjectX gateway                           (exit code 1)
         ├── LoginRefused      wrong credentials, no subscription, agreements not signed
         ├── NotReachable      no answer, or none that a read can use, after all attempts
@@ -85,6 +87,14 @@ class CalendarError(DataError):
 
 class ContractMismatch(DataError):
     """The venue names another tick size or tick value than the shipped table: nothing starts."""
+
+
+class StateError(PxError):
+    """What an account keeps on the disk cannot be read or is not free; nothing is traded."""
+
+
+class AccountInUse(StateError):
+    """Another process trades the account; the text says which, where and since when."""
 
 
 class GatewayError(PxError):

@@ -22,7 +22,7 @@ LAYERS = (
      "sessions", "programmes"),
     ("catalog", "tickdata", "block", "bars", "importers", "validation", "demo", "gateway"),
     ("brokers.base",),
-    ("brokers", "simulator", "journal"),
+    ("brokers", "simulator", "journal", "state"),
     ("promotion", "report", "frames", "summary", "metrics", "tearsheet", "export", "health",
      "monitor"),
     ("plan", "backtesting", "bench", "runner", "settings"),

@@ -1,0 +1,20 @@
+"""What an account keeps beside its journals: lock, kill switch, commands, own limits.
+
+One folder an account, ``STATE/<account id>/``. Each file is small, replaced whole, and readable by
+a person; a file that cannot be read is never taken for one that is not there.
+
+I/O: none here; the modules read and write the folder.
+"""
+
+from __future__ import annotations
+
+from pxresearch.state.commands import Box, Command
+from pxresearch.state.folder import account_folder, account_ids
+from pxresearch.state.latch import Halt, Latch
+from pxresearch.state.limits import Limits
+from pxresearch.state.lock import AccountLock, Owner, owner
+
+__all__ = [
+    "AccountLock", "Box", "Command", "Halt", "Latch", "Limits", "Owner", "account_folder",
+    "account_ids", "owner",
+]  # fmt: skip
