@@ -132,6 +132,10 @@ class Caller:
         await self.tokens.close()
         await self._transport.close()
 
+    def warm(self) -> None:
+        """Keep a connection open for mutations from now on."""
+        self._transport.warm()
+
     def room(self) -> dict[str, tuple[int, int]]:
         """Requests used and allowed in the present windows of both budgets."""
         now = self._clock.now()
@@ -222,7 +226,7 @@ class Caller:
             return _not_sent(f"{operation.name} was not sent: {error}")
         sent = self._clock.now()
         self._budget.take(sent)
-        reply = await self._transport.post(operation, lambda: wire.encode(request), token)
+        reply = await self._transport.mutate(operation, lambda: wire.encode(request), token)
         outcome: Outcome
         if isinstance(reply, NoReply):
             why = f"{operation.name}: {reply.why}"

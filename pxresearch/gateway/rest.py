@@ -84,6 +84,10 @@ class Rest:
         """Close the connections; the token stays valid at the venue."""
         await self._caller.close()
 
+    def warm(self) -> None:
+        """From now on keep a connection open for orders, so that none waits for a handshake."""
+        self._caller.warm()
+
     # ------------------------------------------------------------ the session
     async def token(self) -> str:
         """Token with life left, renewed when its end is near."""
