@@ -14,6 +14,7 @@
     │   └── ContractMismatch  the venue and the shipped table disagree about a contract
     ├── StateError            what an account keeps on the disk              (exit code 1)
     │   └── AccountInUse      another process trades the account
+    ├── JournalError          the journal cannot be written, or is damaged   (exit code 1)
     └── GatewayError          the ProjectX gateway                           (exit code 1)
         ├── LoginRefused      wrong credentials, no subscription, agreements not signed
         ├── NotReachable      no answer, or none that a read can use, after all attempts
@@ -95,6 +96,10 @@ class StateError(PxError):
 
 class AccountInUse(StateError):
     """Another process trades the account; the text says which, where and since when."""
+
+
+class JournalError(PxError):
+    """A journal cannot be written or read, is damaged, or does not replay to what it says."""
 
 
 class GatewayError(PxError):
