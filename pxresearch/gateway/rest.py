@@ -101,6 +101,10 @@ class Rest:
         """Renew the token ahead of its end although nothing is called; runs until cancelled."""
         await self._caller.tokens.keep()
 
+    def borrow(self, other: Rest) -> None:
+        """Use the token of another session, of another thread too; log in only if it is refused."""
+        self._caller.tokens.borrow(other._caller.tokens.lend)
+
     @property
     def token_left_s(self) -> float | None:
         """Seconds of life of the token; None without one."""

@@ -109,6 +109,8 @@ class Tokens:
         self._renewal: asyncio.Task[Token] | None = None
         self._not_before = 0
         self._failure: GatewayError | None = None  # of the last renewal
+        self._lender: Callable[[], Token | None] | None = None
+        self._lent: Token | None = None
 
     @property
     def left_s(self) -> float | None:
@@ -140,6 +142,14 @@ class Tokens:
             The login was refused or did not get through.
         """
         return await self._renewed()
+
+    def lend(self) -> Token | None:
+        """Return the present token for another session; a plain read, from any thread."""
+        return self._token
+
+    def borrow(self, lender: Callable[[], Token | None]) -> None:
+        """Take another session's token rather than log in; one that was refused is not taken."""
+        self._lender = lender
 
     def reject(self, token: Token) -> None:
         """The venue answered 401 to this token: it is not used again."""
@@ -187,6 +197,9 @@ class Tokens:
     async def _renew(self, fresh: bool) -> Token:
         text: str | None = None
         held = self._token
+        if (lent := self._borrowed()) is not None:
+            self._token = self._lent = lent
+            return lent
         if not fresh and held is not None:
             try:
                 text = await self._validate(held)
@@ -198,6 +211,12 @@ class Tokens:
             text = await self._login()
         token = self._token = Token(text, self._clock.now())
         return token
+
+    def _borrowed(self) -> Token | None:
+        lent = None if self._lender is None else self._lender()
+        if lent is None or lent is self._lent or lent.left_s(self._clock.now()) <= 0:
+            return None
+        return lent
 
     def _settled(self, task: asyncio.Task[Any]) -> None:
         if task.cancelled():
