@@ -55,6 +55,20 @@ def _rows(path: Path, row: Stored, since: int) -> Iterator[Row]:
         raise JournalError(f"{path}, row {row.seq}: {error}") from None
 
 
+def newest(path: Path, kind: Kind, until: int) -> int:
+    """Number of the newest row of a kind that begins at or before another; 0 if there is none."""
+    query = "SELECT max(seq) FROM rows WHERE kind = ? AND seq <= ?"
+    with opened(path) as db:
+        return db.execute(query, (kind.value, until)).fetchone()[0] or 0
+
+
+def last_seq(path: Path) -> int:
+    """The last number of a journal; 0 in an empty one."""
+    with opened(path) as db:
+        row = db.execute("SELECT seq + n - 1 FROM rows ORDER BY seq DESC LIMIT 1").fetchone()
+    return row[0] if row else 0
+
+
 class Check(msgspec.Struct, frozen=True, kw_only=True):
     """What a look at a whole journal found.
 
@@ -163,12 +177,10 @@ def recover(path: Path) -> Recovered:
             f"the journal {path} is damaged: {found.damage}. Keep it, move it out of the folder, "
             "and start again: the state then comes from the venue alone"
         )
-    headers = list(read(path, (Kind.RUN,)))
-    with opened(path) as db:
-        query = "SELECT max(seq) FROM rows WHERE kind = ?"
-        at = db.execute(query, (Kind.SNAPSHOT.value,)).fetchone()[0] or 0
+    header = next(read(path, (Kind.RUN,), newest(path, Kind.RUN, found.rows))).data
+    at = newest(path, Kind.SNAPSHOT, found.rows)
     snapshot = next(read(path, (Kind.SNAPSHOT,), at)).data if at else None
     return Recovered(
-        path=path, header=headers[-1].data, snapshot=snapshot, snapshot_seq=at,
+        path=path, header=header, snapshot=snapshot, snapshot_seq=at,
         last_seq=found.rows, ended=found.ended,
     )  # fmt: skip

@@ -158,7 +158,7 @@ class Input(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One row; `data` is an `Input`, `Header`, `SessionEnd`, `Gap`, bytes (a snapshot) or a dict."""
+    """One row; `data` is an `Input`, a struct of above, bytes (a snapshot) or a dict."""
 
     seq: int
     ts: int

@@ -178,8 +178,7 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
 def stored_rows(db: sqlite3.Connection, since: int = 0, where: str = "1") -> Iterator[Stored]:
     """Rows that cover `since` or come after it, in order; `where` is a condition in SQL."""
     query = (
-        f"SELECT * FROM rows WHERE seq + n > ? AND seq > ? AND ({where}) "  # noqa: S608 - ours
-        f"ORDER BY seq LIMIT {_PAGE}"
+        f"SELECT * FROM rows WHERE seq + n > ? AND seq > ? AND ({where}) ORDER BY seq LIMIT {_PAGE}"
     )
     at = _floor(db, since)
     while rows := db.execute(query, (since, at)).fetchall():
