@@ -23,7 +23,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pxresearch import __version__, cli_bench, cli_data, cli_gateway, cli_simulator
+from pxresearch import __version__, cli_bench, cli_data, cli_gateway, cli_safety, cli_simulator
 from pxresearch.cli_common import (
     DEFAULT_CATALOG,
     CatalogOption,
@@ -47,6 +47,9 @@ app.add_typer(cli_data.app, name="data")
 app.add_typer(cli_bench.app, name="bench", help="Measure the speed of this machine.")
 app.command()(cli_simulator.simulator)
 app.command()(cli_gateway.doctor)
+app.command()(cli_safety.flatten)
+app.command()(cli_safety.rearm)
+app.command()(cli_safety.limits)
 
 _FAR = date(9999, 12, 31)
 

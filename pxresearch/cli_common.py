@@ -21,9 +21,14 @@ CatalogOption = Annotated[
     Path,
     typer.Option("--catalog", envvar="PXRESEARCH_CATALOG", help="Folder of the data catalogue."),
 ]
+StateOption = Annotated[
+    Path,
+    typer.Option("--state", envvar="PXRESEARCH_STATE", help="Folder of all accounts' state."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
 
 DEFAULT_CATALOG = Path("data")
+DEFAULT_STATE = Path("~/.pxresearch")
 
 
 def say(text: str) -> None:

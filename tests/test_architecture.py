@@ -24,7 +24,7 @@ LAYERS = (
     ("brokers.base",),
     ("brokers", "simulator", "journal", "state"),
     ("promotion", "report", "frames", "summary", "metrics", "tearsheet", "export", "health",
-     "monitor", "guardian"),
+     "monitor", "guardian", "emergency"),
     ("plan", "backtesting", "bench", "runner", "settings"),
     ("cli", "cli_bench", "cli_common", "cli_data", "cli_gateway", "cli_safety",
      "cli_simulator"),

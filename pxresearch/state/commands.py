@@ -22,8 +22,10 @@ from pxresearch.state.folder import remove, write_whole
 
 Kind = Literal["rearm", "halt", "limit", "stop"]
 FOLDER = "commands"
-LIFE_S: dict[Kind, float] = {"rearm": 86_400.0, "halt": 86_400.0, "limit": 86_400.0, "stop": 60.0}
-"""Seconds after which a command is too old: a stop is meant for the process that runs now."""
+_DAY_S = 86_400.0
+LIFE_S: dict[Kind, float] = {"rearm": 4 * _DAY_S, "halt": _DAY_S, "limit": 60.0, "stop": 60.0}
+"""Seconds after which a command is too old. A rearm outlives a weekend; a stop and a limit are
+meant for the process that runs now, and a limit is kept in `limits` besides."""
 _SUFFIX = ".json"
 _numbers = itertools.count()
 
