@@ -23,7 +23,15 @@ from typing import Annotated, Any
 
 import typer
 
-from pxresearch import __version__, cli_bench, cli_data, cli_gateway, cli_safety, cli_simulator
+from pxresearch import (
+    __version__,
+    cli_bench,
+    cli_data,
+    cli_gateway,
+    cli_journal,
+    cli_safety,
+    cli_simulator,
+)
 from pxresearch.cli_common import (
     DEFAULT_CATALOG,
     CatalogOption,
@@ -45,6 +53,7 @@ app = typer.Typer(
 )
 app.add_typer(cli_data.app, name="data")
 app.add_typer(cli_bench.app, name="bench", help="Measure the speed of this machine.")
+app.add_typer(cli_journal.app, name="journal")
 app.command()(cli_simulator.simulator)
 app.command()(cli_gateway.doctor)
 app.command()(cli_safety.flatten)

@@ -24,10 +24,10 @@ LAYERS = (
     ("brokers.base",),
     ("brokers", "simulator", "journal", "state"),
     ("promotion", "report", "frames", "summary", "metrics", "tearsheet", "export", "health",
-     "monitor", "guardian", "emergency"),
+     "monitor", "guardian", "emergency", "drift", "overview", "promotion_ramp"),
     ("plan", "backtesting", "bench", "runner", "settings"),
-    ("cli", "cli_bench", "cli_common", "cli_data", "cli_gateway", "cli_safety",
-     "cli_simulator"),
+    ("cli", "cli_bench", "cli_common", "cli_data", "cli_gateway", "cli_journal",
+     "cli_safety", "cli_simulator"),
 )  # fmt: skip
 CORE_MAY_IMPORT = {
     "__future__", "collections", "dataclasses", "enum", "functools", "itertools", "math", "numba",
@@ -43,7 +43,7 @@ ALSO = {
 # these two of bench are processes of their own; what they print is their answer
 PRINTERS = {
     "bench.fanout", "bench.hubsource", "cli", "cli_bench", "cli_common", "cli_data", "cli_gateway",
-    "cli_safety", "cli_simulator",
+    "cli_journal", "cli_safety", "cli_simulator",
 }  # fmt: skip
 CLOCK = {
     ("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today"),

@@ -8,7 +8,16 @@ I/O: reads and writes SQLite files.
 """
 
 from pxresearch.journal.explain import explain
-from pxresearch.journal.files import Listed, find, listing, path_of, prunable, prune
+from pxresearch.journal.files import (
+    KEEP_DAYS,
+    MODES,
+    Listed,
+    find,
+    listing,
+    path_of,
+    prunable,
+    prune,
+)
 from pxresearch.journal.reader import Check, Recovered, check, last_seq, read, recover, verify
 from pxresearch.journal.rebuild import build, rebuild
 from pxresearch.journal.records import Gap, Header, Input, Kind, Row, SessionEnd
@@ -16,7 +25,7 @@ from pxresearch.journal.tables import export, frames
 from pxresearch.journal.writer import Journal
 
 __all__ = [
-    "Check", "Gap", "Header", "Input", "Journal", "Kind", "Listed", "Recovered", "Row",
+    "KEEP_DAYS", "MODES", "Check", "Gap", "Header", "Input", "Journal", "Kind", "Listed", "Recovered", "Row",
     "SessionEnd", "build", "check", "explain", "export", "find", "frames", "last_seq", "listing",
     "path_of", "prunable", "prune", "read", "rebuild", "recover", "verify",
 ]  # fmt: skip

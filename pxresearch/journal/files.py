@@ -107,8 +107,8 @@ def _listed(path: Path, mode: str, day: date) -> Listed:
     )  # fmt: skip
 
 
-def find(state: Path, which: str, account: str | None = None, mode: str | None = None) -> Path:
-    """Journal by its path, or by its trading day in the state folder.
+def find(journals: Sequence[Listed], which: str) -> Path:
+    """Journal by its path, or by its trading day among those listed.
 
     Raises
     ------
@@ -124,13 +124,12 @@ def find(state: Path, which: str, account: str | None = None, mode: str | None =
         raise UsageError(
             f"received {which!r}: there is no such file, and it is no day such as 2026-10-01"
         ) from None
-    there = listing(state, account)
-    fitting = [one for one in there if one.day == day and mode in (None, one.mode)]
+    fitting = [one for one in journals if one.day == day]
     if len(fitting) == 1:
         return fitting[0].path
     if not fitting:
-        days = ", ".join(dict.fromkeys(one.day.isoformat() for one in there[-10:])) or "none"
-        raise UsageError(f"no journal of {which} in {state}; the newest days there: {days}")
+        days = ", ".join(dict.fromkeys(one.day.isoformat() for one in journals[-10:])) or "none"
+        raise UsageError(f"there is no journal of {which}; the newest days: {days}")
     names = ", ".join(f"{one.account}/{one.path.name}" for one in fitting)
     raise UsageError(f"{which} is the day of {names}: give --account, --mode or the path")
 

@@ -50,7 +50,8 @@ def of_input(session: EngineSession, told: Input) -> dict[str, Any]:
         values["status"] = r.STATUS_NAMES[told.b]
     for name in _PRICES & values.keys():
         values[name] = _price(session, told.k, values[name])
-    feed = session.feeds[told.k].contract.code if 0 <= told.k < len(session.feeds) else None
+    one = told.what not in (r.CLOCK, r.COMMAND) or values.get("command") == "flatten"
+    feed = session.feeds[told.k].contract.code if one and told.k >= 0 else None
     return {
         "what": r.INPUTS[told.what], "contract": feed, "ts": when(told.ts), **values,
         "received": when(told.received),

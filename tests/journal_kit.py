@@ -1,0 +1,190 @@
+"""Journals of whole sessions, made fast: a made market through a real engine, written as it went.
+
+A paper session is the engine's own matching. A live one has a venue of a few lines, which fills what
+the engine makes `slip` ticks worse than paper would, or not at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+
+from pxresearch.brokers.session import EngineSession, Feed, FillModel
+from pxresearch.core import records as r
+from pxresearch.core.jit import core_stamp
+from pxresearch.instruments import contract
+from pxresearch.journal import Header, Journal, Kind, SessionEnd
+from pxresearch.programmes import Programme, programme
+from pxresearch.promotion import source_hash
+from pxresearch.sessions import session as hours
+from pxresearch.strategy import load_strategy
+from tests import invariants
+
+ROOT = Path(__file__).resolve().parents[1]
+EMA = (ROOT / "strategies" / "ema_cross.py").read_text(encoding="utf-8")
+DAYS = tuple(date(2026, 9, day) for day in range(14, 19))
+SECOND = 10**9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """What trades; the defaults trade often."""
+
+    source: str = EMA
+    strategy: str = "EmaCross"
+    parameters: dict = field(
+        default_factory=lambda: {"fast": 2, "slow": 5, "stop_ticks": 12, "target_ticks": 16}
+    )
+    contracts: tuple[str, ...] = ("MNQZ26",)
+    rules: Programme = field(default_factory=lambda: programme("combine-50k"))
+    fills: FillModel = field(default_factory=FillModel)
+    compiled: bool = True
+
+    def cls(self, folder: Path):
+        path = folder / f"s{source_hash(self.source)[:8]}.py"
+        path.write_text(self.source, encoding="utf-8")
+        return load_strategy(f"{path}:{self.strategy}")
+
+
+def market(day, codes, n=2_400, seed=1, start_s=3600):
+    """Inputs of a day: n quotes a contract from `start_s` after its open, one trade in five."""
+    rng = np.random.default_rng([seed, day.toordinal()])
+    rows = []
+    for k, code in enumerate(codes):
+        one = hours(contract(code), day)
+        ts = one.open + start_s * SECOND + np.cumsum(rng.integers(1, 5, n)) * SECOND
+        bid = 98_000 + np.cumsum(rng.integers(-3, 4, n))
+        for i in range(n):
+            at, b = int(ts[i]), int(bid[i])
+            rows.append((r.QUOTES, k, at, b, b + 1, int(rng.integers(1, 9)), 3))
+            if i % 5 == 0:
+                side = 1 if rng.random() < 0.5 else -1
+                rows.append((r.TRADES, k, at, b + (side > 0), 2, side, 0))
+    rows.sort(key=lambda row: row[2])
+    return rows
+
+
+def header(setup: Setup, day: date, mode: str, account: int = 7) -> Header:
+    one = hours(contract(setup.contracts[0]), day)
+    return Header(
+        account=account, mode=mode, date=day.year * 10_000 + day.month * 100 + day.day, run="r1",
+        strategy=setup.strategy, source=setup.source, source_hash=source_hash(setup.source),
+        parameters=setup.parameters, contracts=setup.contracts,
+        contract_ids=tuple(f"CON.F.US.{code}" for code in setup.contracts),
+        programme=setup.rules, fills=setup.fills, first_ns=one.open, last_ns=one.close,
+        kinds=(("quotes", "trades"),) * len(setup.contracts), live=mode == "live",
+        compiled=setup.compiled, package="test", core=core_stamp(),
+    )  # fmt: skip
+
+
+def engine(setup: Setup, head: Header, folder: Path) -> EngineSession:
+    parameters = dict(setup.parameters)
+    return EngineSession(
+        setup.cls(folder)(**parameters),
+        [Feed(contract(code), ("quotes", "trades")) for code in setup.contracts],
+        setup.rules, setup.fills, first_ns=head.first_ns, last_ns=head.last_ns,
+        compiled=setup.compiled, at_venue=head.live,
+    )  # fmt: skip
+
+
+class Venue:
+    """Fills a live engine's orders: `slip` ticks worse, every `miss`-th entry not at all."""
+
+    def __init__(self, session: EngineSession, slip: int = 0, miss: int = 0) -> None:
+        self.session, self.slip, self.miss = session, slip, miss
+        self.entries: dict[int, bool] = {}
+
+    def answers(self, row):
+        """What the venue says after this quote of contract k."""
+        what, k, ts, bid, ask = row[:5]
+        if what != r.QUOTES:
+            return
+        state = self.session.engine[0]
+        for slot in list(state["live"][: int(state["live_n"])]):
+            o = state["order"][slot]
+            if o["contract"] != k or o["status"] == r.FREE or o["decided"] >= ts:
+                continue
+            number, side = int(o["id"]), int(o["side"])
+            if o["role"] == r.ENTRY:
+                self.entries.setdefault(number, not self._missed())
+            if o["cancel_at"] != r.NEVER or not self.entries.get(number, True):
+                yield (r.VENUE_END, k, ts, number, r.CANCELED, 0, 0)
+                continue
+            price = self._price(o, side, bid, ask)
+            if price is not None:
+                yield (r.VENUE_FILL, k, ts, number, int(o["qty"] - o["filled"]), price, side)
+                return
+
+    def _missed(self):
+        return bool(self.miss) and len(self.entries) % self.miss == 0
+
+    def _price(self, o, side, bid, ask):
+        near = ask if side > 0 else bid
+        if o["kind"] == r.LIMIT:
+            return int(o["limit"]) if (near - o["limit"]) * side < 0 else None
+        if o["kind"] == r.STOP and (near - o["stop"]) * side < 0:
+            return None
+        return near + side * self.slip
+
+
+def write_session(
+    folder: Path, day: date, setup: Setup | None = None, *, mode="paper", inputs=None, end=None,
+    slip=0, miss=0, seed=1, clock_every=50,
+) -> Path:  # fmt: skip
+    """Run a session and write its journal; `end` changes members of its END row (None: no END)."""
+    setup = setup or Setup()
+    head = header(setup, day, mode)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{mode}-{day}.journal"
+    session = engine(setup, head, folder)
+    venue = Venue(session, slip, miss)
+    journal = Journal(path, threaded=False)
+    journal.write(Kind.RUN, head.first_ns, head)
+    journal.write(Kind.SNAPSHOT, head.first_ns, session.snapshot())
+
+    def tell(*row):
+        journal.input(*row, row[2])
+        session.tell(*row)
+
+    with invariants.off():
+        for i, row in enumerate(
+            market(day, setup.contracts, seed=seed) if inputs is None else inputs
+        ):
+            tell(*row)
+            if mode == "live":
+                for answer in venue.answers(row):
+                    tell(*answer)
+            if i % clock_every == 0:
+                tell(r.CLOCK, 0, row[2], 0, 0, 0, 0)
+        flat_at = hours(contract(setup.contracts[0]), day).deadline - 60 * SECOND
+        tell(r.CLOCK, 0, flat_at, 0, 0, 0, 0)
+        for k in range(len(setup.contracts)):
+            last = (r.QUOTES, k, flat_at + SECOND, 98_000, 98_001, 5, 5)
+            tell(*last)
+            if mode == "live":
+                for answer in venue.answers(last):
+                    tell(*answer)
+    journal.write(Kind.SNAPSHOT, head.last_ns, session.snapshot())
+    if end is None or isinstance(end, dict):
+        journal.write(Kind.END, head.last_ns, ended(session, head, **(end or {})))
+    journal.close()
+    return path
+
+
+def ended(session: EngineSession, head: Header, **changes) -> SessionEnd:
+    e = session.engine[0]
+    values = {
+        "date": head.date, "mode": head.mode, "complete": True, "covered_s": 79_000.0,
+        "hours_s": 79_200.0, "faults": (), "flat": not e["open_contracts"],
+        "events": int(e["events"]), "orders": int(e["orders_made"]), "fills": int(e["fills_made"]),
+        "refusals": 0, "day_pnl": int(e["balance"] - e["day_start"]), "costs": int(e["costs"]),
+        "balance": int(e["balance"]), "reason": "the day is over",
+    }  # fmt: skip
+    return SessionEnd(**{**values, **changes})
+
+
+def with_rules(setup: Setup, **changes) -> Setup:
+    return replace(setup, rules=replace(setup.rules, **changes))
