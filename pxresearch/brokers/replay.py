@@ -79,29 +79,50 @@ class Replay:
 
     def _connect(self, blocks: Sequence[tuple[int, Block]]) -> list[Any]:
         """Point the wires at a session's arrays; returns what must stay alive meanwhile."""
-        streams = self.session.wires["stream"][0]
-        held: list[Any] = []
-        for k, block in blocks:
-            for kind, data in enumerate((block.quotes, block.trades, block.bars)):
-                if data is not None and len(data.ts) > 0:
-                    if kind == r.QUOTES and self._sized:
-                        self._need_sizes(k, block)
-                    _set_stream(streams[len(held)], kind, k, data)
-                    held.append(data)
-        self.session.wires["streams_n"] = len(held)
-        self._held = held
-        return held
+        if self._sized:
+            for k, block in blocks:
+                self._need_sizes(k, block)
+        self._held = connect(self.session, blocks)
+        return self._held
 
     def _need_sizes(self, k: int, block: Block) -> None:
         """Refuse quotes that carry no sizes, in which the chosen fill model could fill nothing."""
         quotes = block.quotes
-        if quotes is None or (quotes.bid_sz is not None and quotes.ask_sz is not None):
+        if (
+            quotes is None
+            or len(quotes.ts) == 0
+            or (quotes.bid_sz is not None and quotes.ask_sz is not None)
+        ):
             return
         raise DataError(
             f"{self._sized} needs quotes with sizes; those of {self.ticks[k].contract.code} in "
             f"session {block.session} carry none. Give bid_size and ask_size, or use "
             "limit_fill='through' or 'touch' without partial_fills"
         )
+
+
+def connect(session: EngineSession, blocks: Sequence[tuple[int, Block]]) -> list[Any]:
+    """Point a session's wires at arrays, for the next `GO`.
+
+    Parameters
+    ----------
+    blocks
+        Contract indices and their data, ascending.
+
+    Returns
+    -------
+    list
+        The arrays: what must stay alive until the loop has gone through them.
+    """
+    streams = session.wires["stream"][0]
+    held: list[Any] = []
+    for k, block in blocks:
+        for kind, data in enumerate((block.quotes, block.trades, block.bars)):
+            if data is not None and len(data.ts) > 0:
+                _set_stream(streams[len(held)], kind, k, data)
+                held.append(data)
+    session.wires["streams_n"] = len(held)
+    return held
 
 
 def _set_stream(stream: Any, kind: int, k: int, data: Any) -> None:
