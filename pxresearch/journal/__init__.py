@@ -25,7 +25,7 @@ from pxresearch.journal.tables import export, frames
 from pxresearch.journal.writer import Journal
 
 __all__ = [
-    "KEEP_DAYS", "MODES", "Check", "Gap", "Header", "Input", "Journal", "Kind", "Listed", "Recovered", "Row",
-    "SessionEnd", "build", "check", "explain", "export", "find", "frames", "last_seq", "listing",
-    "path_of", "prunable", "prune", "read", "rebuild", "recover", "verify",
+    "KEEP_DAYS", "MODES", "Check", "Gap", "Header", "Input", "Journal", "Kind", "Listed",
+    "Recovered", "Row", "SessionEnd", "build", "check", "explain", "export", "find", "frames",
+    "last_seq", "listing", "path_of", "prunable", "prune", "read", "rebuild", "recover", "verify",
 ]  # fmt: skip
