@@ -42,3 +42,16 @@ def gateway(quick: QuickOption = False, json: JsonOption = False) -> None:
         say_json(figures)
     else:
         say(format_gateway_bench(figures))
+
+
+@app.command()
+def live(quick: QuickOption = False, json: JsonOption = False) -> None:
+    """Measure the live path: hub bytes in to order bytes out, and a steady load."""
+    from pxresearch.bench.live import format_live_bench, run_live_bench
+
+    with quiet_stdout(json):
+        figures = run_live_bench(quick=quick)
+    if json:
+        say_json(figures)
+    else:
+        say(format_live_bench(figures))

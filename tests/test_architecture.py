@@ -40,10 +40,10 @@ ALSO = {
     "core.kept": {"hashlib", "json", "llvmlite", "os", "pathlib", "re"},
     "core.prebuilt": {"ctypes", "json", "lzma", "pathlib"},
 }
-# these two of bench are processes of their own; what they print is their answer
+# these three of bench are processes of their own; what they print is their answer
 PRINTERS = {
-    "bench.fanout", "bench.hubsource", "cli", "cli_bench", "cli_common", "cli_data", "cli_gateway",
-    "cli_journal", "cli_safety", "cli_simulator",
+    "bench.fanout", "bench.hubsource", "bench.livesource", "cli", "cli_bench", "cli_common",
+    "cli_data", "cli_gateway", "cli_journal", "cli_safety", "cli_simulator",
 }  # fmt: skip
 CLOCK = {
     ("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today"),
@@ -56,6 +56,7 @@ MAY_READ_CLOCK = {
     "clock": CLOCK, "gateway.hubs": STAMP, "gateway.signalr": STAMP, "gateway.inbox": STAMP,
     "cli": CLOCK, "runner": CLOCK, "bench": CLOCK, "bench.storing": STOPWATCH,
     "bench.gateway": CLOCK, "bench.hubsource": CLOCK, "bench.fanout": CLOCK,
+    "bench.live": CLOCK, "bench.livesource": CLOCK,
     "backtesting": STOPWATCH,
 }  # fmt: skip
 

@@ -206,7 +206,7 @@ async def _load(seconds: int) -> dict[str, Any]:
                         running = event.size > 0
                     elif isinstance(event, Update):
                         user += 1
-            sent = await asyncio.to_thread(_report, where)
+            sent = await asyncio.to_thread(report_of, where)
     return {
         "seconds": seconds,
         "sent": sent["sent"],
@@ -214,16 +214,18 @@ async def _load(seconds: int) -> dict[str, Any]:
         "coalesced": merged,
         "lost_trades": sent["sent"]["trades"] - trades,
         "lost_user_events": sent["sent"]["user"] - user,
-        "delay_ms": _percentiles(delays, 1e6),
+        "delay_ms": percentiles(delays, 1e6),
     }
 
 
-def _report(where: Profile) -> dict[str, Any]:
+def report_of(where: Profile) -> dict[str, Any]:
+    """What a source has sent and measured."""
     with urllib.request.urlopen(f"{where.rest}/report", timeout=10) as answer:
         return json.loads(answer.read())
 
 
-def _percentiles(samples: list[int], unit: float) -> dict[str, float]:
+def percentiles(samples: list[int], unit: float) -> dict[str, float]:
+    """Percentiles of some samples in a unit of so many ns."""
     ordered = sorted(samples)
     at = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}
     top = len(ordered) - 1
@@ -247,8 +249,8 @@ async def _orders(count: int) -> dict[str, Any]:
                         await rest.place(request)
                     elif isinstance(event, Trade):
                         running = event.size > 0
-            sent = await asyncio.to_thread(_report, where)
-    return {"count": count, "us": _percentiles(sent["latency_ns"], 1e3)}
+            sent = await asyncio.to_thread(report_of, where)
+    return {"count": count, "us": percentiles(sent["latency_ns"], 1e3)}
 
 
 def unlimited() -> Any:

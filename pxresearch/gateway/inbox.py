@@ -53,9 +53,7 @@ class Inbox:
         self._items: deque[Event] = deque()
         self._shrink_at = capacity
         self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._filled = asyncio.Event()
-        self._waiting = False
+        self._waiting: asyncio.Future[None] | None = None
         self._closed = False
 
     def __len__(self) -> int:
@@ -69,16 +67,15 @@ class Inbox:
             self._items.extend(events)
             if len(self._items) > self._shrink_at:
                 self._shrink()
-            wake, self._waiting = self._waiting, False
-        if wake:
-            self._wake()
+            waiting, self._waiting = self._waiting, None
+        _wake(waiting)
 
     async def get(self) -> list[Event]:
         """Next events, at least one; an empty list only once it is closed and empty.
 
-        One caller at a time. Others get a turn between two calls.
+        One caller at a time. Others get a turn between two calls. Nothing is lost when it is
+        cancelled.
         """
-        self._loop = asyncio.get_running_loop()
         if self._items:
             await asyncio.sleep(0)
         while True:
@@ -87,21 +84,15 @@ class Inbox:
                     return self._take()
                 if self._closed:
                     return []
-                self._filled.clear()
-                self._waiting = True
-            await self._filled.wait()
+                waiting = self._waiting = asyncio.get_running_loop().create_future()
+            await waiting
 
     def close(self) -> None:
         """Let `get` end once everything has been taken."""
         with self._lock:
             self._closed = True
-            self._waiting = False
-        self._wake()
-
-    def _wake(self) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended, and with it the reader
-            if self._loop is not None:
-                self._loop.call_soon_threadsafe(self._filled.set)
+            waiting, self._waiting = self._waiting, None
+        _wake(waiting)
 
     def _take(self) -> list[Event]:
         items = self._items
@@ -137,6 +128,18 @@ class Inbox:
         self._items = deque(kept)
         # Half of the room must fill before the next look, or each event would cost a look.
         self._shrink_at = min(max(self._capacity, 2 * len(kept)), self._limit)
+
+
+def _wake(waiting: asyncio.Future[None] | None) -> None:
+    """Let a reader go on, from any thread."""
+    if waiting is not None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and with it the reader
+            waiting.get_loop().call_soon_threadsafe(_release, waiting)
+
+
+def _release(waiting: asyncio.Future[None]) -> None:
+    if not waiting.done():
+        waiting.set_result(None)
 
 
 def _key(event: Event) -> Hashable:

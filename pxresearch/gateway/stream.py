@@ -15,9 +15,10 @@ I/O: the network, through `rest` and `hubs`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -80,7 +81,10 @@ class Source(Protocol):
     def subscribe_account(self, account: int) -> None: ...  # noqa: D102
     async def start(self) -> None: ...  # noqa: D102
     async def stop(self) -> None: ...  # noqa: D102
-    async def get(self) -> list[Event]: ...  # noqa: D102
+
+    async def get(self) -> list[Event]:
+        """Next events; nothing is lost when it is cancelled."""
+        ...
 
 
 class Stream:
@@ -118,7 +122,6 @@ class Stream:
         self._doubt_pause = self._settings.doubt_s
         self._doubt_due: int | None = None
         self._waiting: deque[Event] = deque()
-        self._pending: asyncio.Task[list[Event]] | None = None
         self._failures = 0
         self._stopped = asyncio.Event()
 
@@ -146,8 +149,6 @@ class Stream:
         """Close the hubs; `get` then ends with ``[]``."""
         self._stopped.set()
         await self._hubs.stop()
-        if self._pending is not None:
-            await asyncio.gather(self._pending, return_exceptions=True)
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         while events := await self.get():
@@ -166,7 +167,8 @@ class Stream:
                 return await self._read_again()
             if self._blocked:
                 # What waits stays in the hubs' buffer, which is bounded.
-                await self._first_of(asyncio.ensure_future(self._stopped.wait()))
+                with contextlib.suppress(TimeoutError):
+                    await self._clock.within(self._until_look(), self._stopped.wait())
             elif not self._waiting:
                 if not await self._receive():
                     return []
@@ -223,26 +225,16 @@ class Stream:
 
     async def _receive(self) -> bool:
         """Wait for events, or until it is time to look; False once there are no more."""
-        if self._pending is None:
-            self._pending = asyncio.ensure_future(self._hubs.get())
-        await self._first_of(self._pending, keep=True)
-        if not self._pending.done():
+        try:
+            return await self._clock.within(self._until_look(), self._fetch())
+        except TimeoutError:
             return True
-        events = self._pending.result()
-        self._pending = None
+
+    async def _fetch(self) -> bool:
+        # They are kept in the step in which they come: a caller that is cancelled loses none.
+        events = await self._hubs.get()
         self._waiting.extend(events)
         return bool(events)
-
-    async def _first_of(self, work: asyncio.Future[Any], *, keep: bool = False) -> None:
-        """Wait for `work`, or until it is time to look; what is not kept is cancelled."""
-        alarm = asyncio.ensure_future(self._clock.sleep(self._until_look()))
-        ending = [alarm] if keep else [alarm, work]
-        try:
-            await asyncio.wait({work, alarm}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for one in ending:
-                one.cancel()
-            await asyncio.gather(*ending, return_exceptions=True)
 
     # ------------------------------------------------------------ reading again
     def _due(self) -> int:
