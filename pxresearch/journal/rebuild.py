@@ -182,7 +182,7 @@ def build(header: Header, strategy: type[Strategy] | None = None) -> EngineSessi
     return EngineSession(
         cls(**header.parameters), feeds, header.programme, header.fills,
         first_ns=header.first_ns, last_ns=header.last_ns, compiled=header.compiled,
-        **({"live": True} if header.live else {}),
+        at_venue=header.live,
     )  # fmt: skip
 
 
