@@ -1,7 +1,8 @@
 """Journals of whole sessions, made fast: a made market through a real engine, written as it went.
 
-A paper session is the engine's own matching. A live one has a venue of a few lines, which fills what
-the engine makes `slip` ticks worse than paper would, or not at all.
+A paper session is the engine's own matching. A live one has a venue of a few lines, which fills
+what the engine makes `slip` ticks worse than paper would, or not at all. Days follow one another as
+the runner's do: one calendar, and each begins with the state that the one before it left.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -67,14 +69,15 @@ def market(day, codes, n=2_400, seed=1, start_s=3600):
     return rows
 
 
-def header(setup: Setup, day: date, mode: str, account: int = 7) -> Header:
+def header(setup: Setup, day: date, mode: str, first_ns: int | None = None) -> Header:
     one = hours(contract(setup.contracts[0]), day)
+    first = one.open if first_ns is None else first_ns
     return Header(
-        account=account, mode=mode, date=day.year * 10_000 + day.month * 100 + day.day, run="r1",
+        account=7, mode=mode, date=day.year * 10_000 + day.month * 100 + day.day, run="r1",
         strategy=setup.strategy, source=setup.source, source_hash=source_hash(setup.source),
         parameters=setup.parameters, contracts=setup.contracts,
         contract_ids=tuple(f"CON.F.US.{code}" for code in setup.contracts),
-        programme=setup.rules, fills=setup.fills, first_ns=one.open, last_ns=one.close,
+        programme=setup.rules, fills=setup.fills, first_ns=first, last_ns=one.open + 10 * 86_400 * SECOND,
         kinds=(("quotes", "trades"),) * len(setup.contracts), live=mode == "live",
         compiled=setup.compiled, package="test", core=core_stamp(),
     )  # fmt: skip
@@ -91,55 +94,76 @@ def engine(setup: Setup, head: Header, folder: Path) -> EngineSession:
 
 
 class Venue:
-    """Fills a live engine's orders: `slip` ticks worse, every `miss`-th entry not at all."""
+    """Fills a live engine's orders when paper would, `slip` ticks worse; every `miss`-th not at all.
+
+    Resting limits fill at their price.
+    """
 
     def __init__(self, session: EngineSession, slip: int = 0, miss: int = 0) -> None:
         self.session, self.slip, self.miss = session, slip, miss
-        self.entries: dict[int, bool] = {}
+        self.entries: dict[int, bool] = {}  # whether the venue will fill it
+        self.known: set[int] = set()
 
     def answers(self, row):
-        """What the venue says after this quote of contract k."""
-        what, k, ts, bid, ask = row[:5]
-        if what != r.QUOTES:
-            return
+        """What the venue says after this event to orders that were there before it."""
+        if row[0] in (r.QUOTES, r.TRADES):
+            yield from self._on_market(row)
         state = self.session.engine[0]
-        for slot in list(state["live"][: int(state["live_n"])]):
+        live = state["live"][: int(state["live_n"])]
+        self.known = set(state["order"]["id"][live].tolist())
+
+    def _on_market(self, row):
+        k, ts = row[1], row[2]
+        state = self.session.engine[0]
+        before = self.known
+        for slot in state["live"][: int(state["live_n"])].tolist():
             o = state["order"][slot]
-            if o["contract"] != k or o["status"] == r.FREE or o["decided"] >= ts:
-                continue
             number, side = int(o["id"]), int(o["side"])
-            if o["role"] == r.ENTRY:
-                self.entries.setdefault(number, not self._missed())
-            if o["cancel_at"] != r.NEVER or not self.entries.get(number, True):
-                yield (r.VENUE_END, k, ts, number, r.CANCELED, 0, 0)
+            if number not in before or o["contract"] != k or o["status"] == r.FREE:
                 continue
-            price = self._price(o, side, bid, ask)
-            if price is not None:
+            if o["cancel_at"] != r.NEVER or not self._fills(o):
+                yield (r.VENUE_END, k, ts, number, r.CANCELED, 0, 0)
+            elif (price := self._price(o, side, row)) is not None:
                 yield (r.VENUE_FILL, k, ts, number, int(o["qty"] - o["filled"]), price, side)
-                return
 
-    def _missed(self):
-        return bool(self.miss) and len(self.entries) % self.miss == 0
+    def _fills(self, o):
+        if o["role"] != r.ENTRY or not self.miss:
+            return True
+        return self.entries.setdefault(int(o["id"]), (len(self.entries) + 1) % self.miss != 0)
 
-    def _price(self, o, side, bid, ask):
-        near = ask if side > 0 else bid
+    def _price(self, o, side, row):
+        c = self.session.engine[0]["contract"][row[1]]
+        near = int(c["ask"] if side > 0 else c["bid"])
         if o["kind"] == r.LIMIT:
-            return int(o["limit"]) if (near - o["limit"]) * side < 0 else None
-        if o["kind"] == r.STOP and (near - o["stop"]) * side < 0:
-            return None
+            seen = near if row[0] == r.QUOTES else row[3]
+            return int(o["limit"]) if (seen - o["limit"]) * side < 0 else None
+        if o["kind"] == r.STOP:
+            if row[0] != r.TRADES or (row[3] - o["stop"]) * side < 0:
+                return None
         return near + side * self.slip
+
+
+class Written(NamedTuple):
+    """A journal, and what the next day's goes on from."""
+
+    path: Path
+    header: Header
+    state: bytes
 
 
 def write_session(
     folder: Path, day: date, setup: Setup | None = None, *, mode="paper", inputs=None, end=None,
-    slip=0, miss=0, seed=1, clock_every=50,
-) -> Path:  # fmt: skip
-    """Run a session and write its journal; `end` changes members of its END row (None: no END)."""
+    slip=0, miss=0, seed=1, clock_every=50, before: Written | None = None,
+) -> Written:  # fmt: skip
+    """Run a session and write its journal; `end` changes members of its END row (False: none)."""
     setup = setup or Setup()
-    head = header(setup, day, mode)
+    head = header(setup, day, mode, before and before.header.first_ns)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{mode}-{day}.journal"
     session = engine(setup, head, folder)
+    if before is not None:
+        session.restore(before.state)
+        session.apply_rules()
     venue = Venue(session, slip, miss)
     journal = Journal(path, threaded=False)
     journal.write(Kind.RUN, head.first_ns, head)
@@ -148,30 +172,34 @@ def write_session(
     def tell(*row):
         journal.input(*row, row[2])
         session.tell(*row)
+        if mode == "live" and row[0] < r.VENUE_FILL:
+            for answer in venue.answers(row):
+                tell(*answer)
 
+    rows = market(day, setup.contracts, seed=seed) if inputs is None else inputs
+    flat_at = hours(contract(setup.contracts[0]), day).deadline - 60 * SECOND
     with invariants.off():
-        for i, row in enumerate(
-            market(day, setup.contracts, seed=seed) if inputs is None else inputs
-        ):
+        for i, row in enumerate(rows):
             tell(*row)
-            if mode == "live":
-                for answer in venue.answers(row):
-                    tell(*answer)
             if i % clock_every == 0:
                 tell(r.CLOCK, 0, row[2], 0, 0, 0, 0)
-        flat_at = hours(contract(setup.contracts[0]), day).deadline - 60 * SECOND
         tell(r.CLOCK, 0, flat_at, 0, 0, 0, 0)
         for k in range(len(setup.contracts)):
-            last = (r.QUOTES, k, flat_at + SECOND, 98_000, 98_001, 5, 5)
-            tell(*last)
-            if mode == "live":
-                for answer in venue.answers(last):
-                    tell(*answer)
-    journal.write(Kind.SNAPSHOT, head.last_ns, session.snapshot())
-    if end is None or isinstance(end, dict):
+            tell(r.QUOTES, k, flat_at + (k + 1) * SECOND, 98_000, 98_001, 5, 5)
+    state = session.snapshot()
+    journal.write(Kind.SNAPSHOT, head.last_ns, state)
+    if end is not False:
         journal.write(Kind.END, head.last_ns, ended(session, head, **(end or {})))
     journal.close()
-    return path
+    return Written(path, head, state)
+
+
+def write_days(folder: Path, days, setup: Setup | None = None, **how) -> list[Written]:
+    """Sessions that follow one another."""
+    found: list[Written] = []
+    for day in days:
+        found.append(write_session(folder, day, setup, before=found[-1] if found else None, **how))
+    return found
 
 
 def ended(session: EngineSession, head: Header, **changes) -> SessionEnd:

@@ -35,9 +35,9 @@ def against_backtest(days: Sequence[Replayed]) -> Comparison:
 def against_paper(days: Sequence[Replayed]) -> Comparison:
     """Live sessions against what paper would have filled of the same orders."""
     recorded = [part for day in days for part in day.recorded]
-    doubles = [shadowed(part) for part in recorded]
-    live = [one.live.logs() for one in doubles]
-    paper = [one.paper.logs() for one in doubles]
+    doubles = [shadowed(day.recorded) for day in days]
+    live = [logs for own, _ in doubles for logs in own]
+    paper = [logs for _, logs in doubles]
     return _compared(AGAINST_PAPER, ("live", "paper"), live, paper, recorded)
 
 

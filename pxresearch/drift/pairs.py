@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pxresearch.core.records import BY_HAND, FILLED, ROLES
+from pxresearch.core.records import BY_HAND, FILLED, ROLES, STOP_LOSS, TARGET
 from pxresearch.drift.report import Pair
 from pxresearch.sessions import trading_day
 
@@ -39,6 +39,7 @@ class Done(NamedTuple):
     qty: int
     filled: int
     value: int  # sum of quantity times price, ticks
+    wanted: int  # price of a bracket's leg, ticks; 0 for any other order
 
     @property
     def price(self) -> float | None:
@@ -71,7 +72,7 @@ def decisions(orders: Rows, ignore: Iterable[int] = ()) -> dict[Decision, Done]:
             continue
         same = (int(root["decided"]), int(row["contract"]), int(root["side"]), int(row["role"]))
         found[Decision(*same, seen[same])] = Done(
-            int(row["side"]), int(row["qty"]), int(row["filled"]), int(row["value"])
+            int(row["side"]), int(row["qty"]), int(row["filled"]), int(row["value"]), _wanted(row)
         )
         seen[same] += 1
     return found
@@ -94,9 +95,20 @@ def day_pnl(fills: Rows) -> dict[int, int]:
     return totals
 
 
+def _wanted(row: Any) -> int:
+    """Price that a bracket's leg was to fill at."""
+    if row["role"] == STOP_LOSS:
+        return int(row["stop"])
+    return int(row["limit"]) if row["role"] == TARGET else 0
+
+
 def _pair(key: Decision, first: Done | None, second: Done | None) -> Pair:
     either = first or second
     assert either is not None
+    slippage = None
+    if first and second and first.price is not None and second.price is not None:
+        missed = (first.price - first.wanted) - (second.price - second.wanted)
+        slippage = either.side * missed
     return Pair(
         decided=key.decided,
         contract=key.contract,
@@ -106,4 +118,5 @@ def _pair(key: Decision, first: Done | None, second: Done | None) -> Pair:
         second=second.price if second else None,
         first_share=first.share if first else None,
         second_share=second.share if second else None,
+        slippage=slippage,
     )

@@ -18,6 +18,7 @@ import numpy as np
 
 from pxresearch.brokers.session import EngineSession
 from pxresearch.core import records as r
+from pxresearch.errors import StrategyError
 from pxresearch.journal import Header, Kind, Row, read
 from pxresearch.journal.rebuild import TOLD, build
 from pxresearch.tickdata import Ticks, ticks
@@ -73,6 +74,16 @@ def begun(part: Part) -> EngineSession:
     if part.start is not None:
         session.restore(part.start)
     return session
+
+
+def tell(session: EngineSession, row: Sequence[int]) -> bool:
+    """Tell an input; False when the strategy raised and is out from here on, as in the session."""
+    try:
+        session.tell(*row)
+    except StrategyError:
+        session.disarm()
+        return False
+    return True
 
 
 def recorded_ticks(recorded: Sequence[Part]) -> list[Ticks]:

@@ -25,9 +25,8 @@ from pxresearch.block import Block, Quotes, Trades
 from pxresearch.brokers.replay import connect
 from pxresearch.brokers.session import EngineSession, Logs
 from pxresearch.core import records as r
-from pxresearch.drift.recording import TS, WHAT, A, B, C, D, K, Part, Rows, begun, parts
+from pxresearch.drift.recording import TS, WHAT, A, B, C, D, K, Part, Rows, begun, parts, tell
 from pxresearch.drift.report import DayCheck
-from pxresearch.errors import StrategyError
 
 COMPARED = ("orders", "refusals", "fills", "trades", "risk", "days")
 """Logs that must be equal; orders, refusals and fills carry the numbers that decided."""
@@ -129,21 +128,11 @@ def _tell(session: EngineSession, part: Part) -> list[str]:
     told = 0
     for upto, seq, state in (*part.snapshots, (len(part.inputs), 0, None)):
         for row in part.inputs[told:upto].tolist():
-            _say(session, row)
+            tell(session, row)
         told = upto
         if state is not None and session.snapshot() != state:
             wrong.append(f"the state at the snapshot of row {seq} is not what was written")
     return wrong
-
-
-def _say(session: EngineSession, row: list[int]) -> bool:
-    """Tell an input; False when the strategy raised and is out from here on."""
-    try:
-        session.tell(*row)
-    except StrategyError:
-        session.disarm()
-        return False
-    return True
 
 
 def _loop(session: EngineSession, inputs: Rows) -> None:
@@ -151,10 +140,10 @@ def _loop(session: EngineSession, inputs: Rows) -> None:
     rows = inputs[_needed(inputs)]
     for start, stop in _pieces(rows):
         if rows[start, WHAT] > r.TRADES:
-            _say(session, rows[start].tolist())
+            tell(session, rows[start].tolist())
             continue
         held = connect(session, _blocks(rows[start:stop]))
-        while not _say(session, [r.GO]):
+        while not tell(session, [r.GO]):
             pass  # on with the rest, without the strategy
         session.wires["streams_n"] = 0
         held.clear()

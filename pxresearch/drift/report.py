@@ -90,6 +90,9 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
         Average fill price in ticks; None: it did not fill.
     first_share, second_share
         Filled share of the quantity, 0 to 1; None: that side has no such order.
+    slippage
+        Ticks by which the first filled worse; None unless both filled. A bracket's leg is measured
+        from its own price, which follows from its own entry.
     """
 
     decided: int
@@ -100,13 +103,7 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     second: float | None
     first_share: float | None
     second_share: float | None
-
-    @property
-    def slippage(self) -> float | None:
-        """Ticks by which the first filled worse; None unless both filled."""
-        if self.first is None or self.second is None:
-            return None
-        return self.side * (self.first - self.second)
+    slippage: float | None
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,14 +12,15 @@ I/O: none
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from pxresearch.brokers.session import EngineSession
+from pxresearch.brokers.session import EngineSession, Logs
 from pxresearch.core import records as r
 from pxresearch.core import venue
-from pxresearch.drift.recording import Part, begun
+from pxresearch.drift.recording import TS, WHAT, Part, begun, tell
 from pxresearch.journal import Header
 from pxresearch.journal.rebuild import build
 from pxresearch.programmes import Programme
@@ -42,7 +43,7 @@ class Shadow:
     Parameters
     ----------
     part
-        Recording of a live session.
+        Recording of a live session; `go_on` takes the next of the same day.
 
     Attributes
     ----------
@@ -51,32 +52,31 @@ class Shadow:
     """
 
     def __init__(self, part: Part) -> None:
-        self.live = begun(part)
         self.paper = build(_without_limits(part.header), _Silent)
-        self._made = self.live.engine["orders_made"]  # views: one look an input
-        self._asked = self.live.engine["asked"]
         self._ids: dict[int, int] = {}  # of a live entry: its double's
         self._cancelled: set[int] = set()
+        self.go_on(part)
+
+    def go_on(self, part: Part) -> None:
+        """Take the live session up where a restart did; its double never stopped."""
+        self.live = begun(part)
+        self._made = self.live.engine["orders_made"]  # views: one look an input
+        self._asked = self.live.engine["asked"]
         self._known = int(self._made[0])
 
     def tell(self, row: list[int]) -> None:
         """Tell one input: the live session all of it, its double the market and the clock."""
-        asked, ts = int(self._asked[0]), row[2]
-        self.live.tell(*row)
-        if row[0] in (r.QUOTES, r.TRADES, r.CLOCK):
+        asked, ts = int(self._asked[0]), row[TS]
+        tell(self.live, row)
+        if row[WHAT] in (r.QUOTES, r.TRADES, r.CLOCK):
             self.paper.tell(*row)
         if self._asked[0] != asked:
             self._follow_cancels(ts)
         if self._made[0] != self._known:
-            self._follow_orders(row[0], ts)
-
-    def finish(self) -> None:
-        """End both, so that their logs are whole."""
-        for session in (self.live, self.paper):
-            session.tell(r.FINISH, a=0)
+            self._follow_orders(ts)
 
     # -------------------------------------------------------------- what the live session does
-    def _follow_orders(self, what: int, ts: int) -> None:
+    def _follow_orders(self, ts: int) -> None:
         """Double the orders that have been made since the last look."""
         for order in _live_orders(self.live):
             if order["id"] <= self._known or order["cause"] == r.BY_HAND:
@@ -118,13 +118,19 @@ class Shadow:
             self.paper.tell(r.COMMAND, k, ts, r.FLATTEN_NOW, cause)
 
 
-def shadowed(part: Part) -> Shadow:
-    """Run a live session and its double through the whole recording."""
-    shadow = Shadow(part)
-    for row in part.inputs.tolist():
-        shadow.tell(row)
-    shadow.finish()
-    return shadow
+def shadowed(recorded: Sequence[Part]) -> tuple[list[Logs], Logs]:
+    """What the engines of a live session wrote, part by part, and what its double on paper did."""
+    shadow = Shadow(recorded[0])
+    live = []
+    for number, part in enumerate(recorded):
+        if number:
+            shadow.go_on(part)
+        for row in part.inputs.tolist():
+            shadow.tell(row)
+        shadow.live.tell(r.FINISH, a=0)
+        live.append(shadow.live.logs())
+    shadow.paper.tell(r.FINISH, a=0)
+    return live, shadow.paper.logs()
 
 
 def _live_orders(session: EngineSession) -> list[Any]:
