@@ -29,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 EMA = (ROOT / "strategies" / "ema_cross.py").read_text(encoding="utf-8")
 DAYS = tuple(date(2026, 9, day) for day in range(14, 19))
 SECOND = 10**9
+URGENT = (r.EXIT, r.STOP_LOSS)  # visited first, as in core/matching.py
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +117,8 @@ class Venue:
         k, ts = row[1], row[2]
         state = self.session.engine[0]
         before = self.known
-        for slot in state["live"][: int(state["live_n"])].tolist():
+        slots = state["live"][: int(state["live_n"])].tolist()
+        for slot in sorted(slots, key=lambda s: state["order"][s]["role"] not in URGENT):
             o = state["order"][slot]
             number, side = int(o["id"]), int(o["side"])
             if number not in before or o["contract"] != k or o["status"] == r.FREE:

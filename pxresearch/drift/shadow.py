@@ -70,10 +70,10 @@ class Shadow:
         tell(self.live, row)
         if row[WHAT] in (r.QUOTES, r.TRADES, r.CLOCK):
             self.paper.tell(*row)
-        if self._asked[0] != asked:
-            self._follow_cancels(ts)
         if self._made[0] != self._known:
             self._follow_orders(ts)
+        if self._asked[0] != asked:  # perhaps of an order made in the same moment
+            self._follow_cancels(ts)
 
     # -------------------------------------------------------------- what the live session does
     def _follow_orders(self, ts: int) -> None:
