@@ -31,7 +31,7 @@ from pxresearch.errors import UsageError
 if TYPE_CHECKING:
     from pxresearch.emergency import Outcome
     from pxresearch.gateway.profiles import Profile
-    from pxresearch.state import Box, Command
+    from pxresearch.accountdir import Box, Command
 
 AccountOption = Annotated[int, typer.Option("--account", help="Id of the account.")]
 _TAKEN_S = 5.0  # a process takes its commands once a second
@@ -82,7 +82,7 @@ async def _flatten(
     from pxresearch.emergency import account_numbers, flatten_accounts, halt, log_in
     from pxresearch.gateway.credentials import credentials
     from pxresearch.gateway.rest import Rest
-    from pxresearch.state import account_ids
+    from pxresearch.accountdir import account_ids
 
     clock = WallClock()
 
@@ -146,8 +146,8 @@ def rearm(
 ) -> None:
     """Release the kill switch of an account; the journal keeps the reason."""
     from pxresearch.clock import WallClock
-    from pxresearch.state import Box, Latch, account_folder, account_ids
-    from pxresearch.state.latch import check_release
+    from pxresearch.accountdir import Box, Latch, account_folder, account_ids
+    from pxresearch.accountdir.latch import check_release
 
     if account not in (known := account_ids(state)):
         raise UsageError(
@@ -167,7 +167,7 @@ def rearm(
 
 def _when(box: Box, command: Command, folder: Path) -> str:
     from pxresearch.clock import NS, WallClock
-    from pxresearch.state import owner
+    from pxresearch.accountdir import owner
 
     async def taken() -> bool:
         clock = WallClock()
@@ -206,7 +206,7 @@ def limits(
     wanted = {rule: value for rule, value in asked.items() if value is not None}
     if not wanted:
         raise UsageError("which limit? give for example --daily-loss 500")
-    from pxresearch.state import Box, Limits, account_folder, owner
+    from pxresearch.accountdir import Box, Limits, account_folder, owner
 
     folder = account_folder(state, account)
     day = _trading_day(folder)
@@ -254,8 +254,8 @@ def _trading_day(folder: Path) -> int:
 
     from pxresearch.clock import WallClock
     from pxresearch.health import Health
-    from pxresearch.state import owner
-    from pxresearch.state.latch import day_number
+    from pxresearch.accountdir import owner
+    from pxresearch.accountdir.latch import day_number
 
     if owner(folder) is not None:
         try:

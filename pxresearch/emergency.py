@@ -20,8 +20,8 @@ from pxresearch.gateway.choice import listed
 from pxresearch.gateway.contracts import Directory
 from pxresearch.gateway.flatten import Flat, flatten
 from pxresearch.gateway.rest import Rest
-from pxresearch.state.folder import account_folder
-from pxresearch.state.latch import Latch
+from pxresearch.accountdir.folder import account_folder
+from pxresearch.accountdir.latch import Latch
 
 _PASSES = "UnknownError"  # of a login: the gateway failed, and may not the next time
 

@@ -35,7 +35,7 @@ from pxresearch.gateway.flatten import flatten
 from pxresearch.gateway.rest import Rest
 from pxresearch.gateway.withdraw import withdraw
 from pxresearch.sessions import from_ns
-from pxresearch.state.latch import Latch
+from pxresearch.accountdir.latch import Latch
 
 
 class Act(StrEnum):

@@ -16,7 +16,7 @@ import msgspec
 
 from pxresearch.errors import StateError, UnknownName, UsageError
 from pxresearch.programmes import Programme
-from pxresearch.state.folder import write_whole
+from pxresearch.accountdir.folder import write_whole
 
 LIMITS_FILE = "limits.json"
 RULES = {

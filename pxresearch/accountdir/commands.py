@@ -18,7 +18,7 @@ from typing import Literal
 import msgspec
 
 from pxresearch.clock import NS, Clock, WallClock
-from pxresearch.state.folder import remove, write_whole
+from pxresearch.accountdir.folder import remove, write_whole
 
 Kind = Literal["rearm", "halt", "limit", "stop"]
 FOLDER = "commands"

@@ -8,11 +8,11 @@ I/O: none here; the modules read and write the folder.
 
 from __future__ import annotations
 
-from pxresearch.state.commands import Box, Command
-from pxresearch.state.folder import account_folder, account_ids
-from pxresearch.state.latch import Halt, Latch
-from pxresearch.state.limits import Limits
-from pxresearch.state.lock import AccountLock, Owner, owner
+from pxresearch.accountdir.commands import Box, Command
+from pxresearch.accountdir.folder import account_folder, account_ids
+from pxresearch.accountdir.latch import Halt, Latch
+from pxresearch.accountdir.limits import Limits
+from pxresearch.accountdir.lock import AccountLock, Owner, owner
 
 __all__ = [
     "AccountLock", "Box", "Command", "Halt", "Latch", "Limits", "Owner", "account_folder",

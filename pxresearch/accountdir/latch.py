@@ -14,7 +14,7 @@ import msgspec
 
 from pxresearch.errors import UsageError
 from pxresearch.sessions import from_ns, trading_day
-from pxresearch.state.folder import remove, write_whole
+from pxresearch.accountdir.folder import remove, write_whole
 
 LATCH_FILE = "halt.json"
 SHORTEST_REASON = 10
