@@ -154,10 +154,10 @@ class EngineSession:
         self._kept: list[Any] = []
         self._rows: dict[str, list[np.ndarray[Any, Any]]] = {name: [] for name in r.LOGS}
         self._wire_calendar(first_ns, last_ns, trading)
-        self._wire_latency(fills.latency)
+        self._wire_latency(Latency() if at_venue else fills.latency)  # the venue has its own
         self._wire_logs(keep_bars)
         self._set_contracts(fills)
-        self._set_rules()
+        self.apply_rules()
         self._set_fills(fills)
         self.engine["at_venue"] = at_venue
         self.twin: Twin | None = None
@@ -181,7 +181,7 @@ class EngineSession:
             no_open_margin_s=self.programme.no_open_margin_s,
             trading=trading,
         )
-        self.days = days
+        self.days, self._sessions = days, sessions
         dates = [_date(d) for d in days["date"].tolist()]
         costs = np.array([[i.cost_micros(d) for i in instruments] for d in dates], dtype=np.int64)
         x = self.wires
@@ -268,7 +268,8 @@ class EngineSession:
         first, last = (int(self.days["date"][i]) for i in (0, -1))
         return _date(first), _date(last)
 
-    def _set_rules(self) -> None:
+    def apply_rules(self) -> None:
+        """Write the programme's rules into the engine; its state stays."""
         p, e = self.programme, self.engine[0]
         e["start_balance"] = p.start_balance_micros
         rules = e["rules"]
@@ -363,6 +364,17 @@ class EngineSession:
         if self.twin is not None and self.twin.error is not None:
             raise StrategyError(f"{where}: {self.twin.error!r}") from self.twin.error
         raise StrategyError(f"{where}; run it with compiled=False to see the line")
+
+    def session_rows(self, day: int) -> np.ndarray[Any, Any]:
+        """Sessions of a trading day (yyyymmdd), one a contract; empty outside the calendar."""
+        at = np.flatnonzero(self.days["date"] == day)
+        return self._sessions[at[0]] if len(at) else self._sessions[0][:0]
+
+    def disarm(self) -> None:
+        """After a hook has raised: go on without the strategy, so that positions can be closed."""
+        for name in r.HOOKS:
+            self.wires[name] = 0
+        self.wires["failed"] = 0
 
     # -------------------------------------------------------------- state as plain data
     def snapshot(self) -> bytes:

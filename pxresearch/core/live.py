@@ -27,7 +27,6 @@ from pxresearch.core.records import (
     ENTRY,
     FLATTEN_NOW,
     HALT,
-    KILL_SWITCH,
     LOWEST,
     MARKET,
     NEVER,
@@ -78,9 +77,14 @@ def _slot_of(S, order_id):
 
 
 @compiled
-def venue_fill(S, X, k, ts, order_id, qty, price, side):
-    """A fill at the venue; what exceeds the order, or has none, is somebody else's."""
+def venue_fill(S, X, k, ts, order_id, qty, price, number):
+    """A fill at the venue; what exceeds the order, or has none, is somebody else's.
+
+    `number` is the venue's own of the fill, negative for a sale, so that the input alone says which
+    fill it was.
+    """
     ts = _reach(S, X, ts)
+    side = 1 if number > 0 else -1
     slot = _slot_of(S, order_id)
     ours = 0
     if slot >= 0:
@@ -178,15 +182,15 @@ def _account_is(S, balance, day_start, level):
 def command(S, X, k, ts, what, b, c, d):
     """Do what is demanded.
 
-    HALT; REARM; BLOCK, b the bits; FLATTEN_NOW, k or -1 for all, b the cause; TIGHTEN, b which,
+    HALT, b the cause; REARM; BLOCK, b the bits; FLATTEN_NOW, k or -1 for all, b the cause; TIGHTEN, b which,
     c its value; ACCOUNT_IS, b balance, c the day's first, d the maximum loss level, micro-dollars.
     """
     ts = _reach(S, X, ts)
     if what == HALT:
         if S.halted == 0:
-            log_risk(X, ts, KILL_SWITCH, -1, 1, 0)
+            log_risk(X, ts, b, -1, 1, 0)
         S.halted = 1
-        flatten_all(S, X, KILL_SWITCH, ts)
+        flatten_all(S, X, b, ts)
     elif what == REARM:
         S.halted = 0
         S.same_n = 0

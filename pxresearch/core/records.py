@@ -34,7 +34,8 @@ BUY, SELL = 1, -1
 
 QUOTES, TRADES, BARS = 0, 1, 2  # stream kinds
 GO, CLOCK, BEGIN, FINISH = 3, 4, 5, 6  # what else the engine can be told to do
-# What a venue says of our orders, and what the outside may demand: core/live.py
+# What a venue says of our orders (a: order id, 0 for none of ours), and what the outside may
+# demand: core/live.py. A fill's d is the venue's number of it, negative for a sale.
 VENUE_FILL, VENUE_ACK, VENUE_END, VENUE_CHANGE, COMMAND = 7, 8, 9, 10, 11
 INPUTS = (
     "quote", "trade", "bars", "go", "clock", "begin", "finish", "venue_fill", "venue_ack",
@@ -112,15 +113,17 @@ CAUSES = (
 # Refusals, in the order in which they are judged; 0 is approved. docs/engine.md section 7.
 REASONS = (
     "APPROVED", "BAD_CONTRACT", "BAD_QUANTITY", "BAD_PRICE", "OFF_GRID", "HALTED", "BLOCKED",
-    "ACCOUNT_OVER", "DAY_LOCKED", "PROFIT_LOCKED", "REDUCE_ONLY", "FLATTENING", "SESSION_CLOSED", "AFTER_CUTOFF",
-    "LOSS_PAUSE", "NEWS_WINDOW", "NOT_PERMITTED", "ORDER_SIZE", "NO_PRICE", "STALE_QUOTE",
+    "ACCOUNT_OVER", "DAY_LOCKED", "PROFIT_LOCKED", "REDUCE_ONLY", "FLATTENING", "SESSION_CLOSED",
+    "AFTER_CUTOFF", "LOSS_PAUSE", "NEWS_WINDOW", "NOT_PERMITTED", "ORDER_SIZE", "NO_PRICE",
+    "STALE_QUOTE",
     "WRONG_SIDE", "COLLAR", "SPREAD", "ORDER_VALUE", "BRACKET_MISSING", "SELF_TRADE", "DUPLICATE",
     "REPEATED", "RATE", "PRODUCT_CAP", "POSITION_CAP", "BRACKET_RISK", "TOO_MANY_ORDERS",
 )  # fmt: skip
 (
     APPROVED, BAD_CONTRACT, BAD_QUANTITY, BAD_PRICE, OFF_GRID, HALTED, BLOCKED,
-    ACCOUNT_OVER, DAY_LOCKED, PROFIT_LOCKED, REDUCE_ONLY, FLATTENING, SESSION_CLOSED, AFTER_CUTOFF,
-    LOSS_PAUSE, NEWS_WINDOW, NOT_PERMITTED, ORDER_SIZE, NO_PRICE, STALE_QUOTE,
+    ACCOUNT_OVER, DAY_LOCKED, PROFIT_LOCKED, REDUCE_ONLY, FLATTENING, SESSION_CLOSED,
+    AFTER_CUTOFF, LOSS_PAUSE, NEWS_WINDOW, NOT_PERMITTED, ORDER_SIZE, NO_PRICE,
+    STALE_QUOTE,
     WRONG_SIDE, COLLAR, SPREAD, ORDER_VALUE, BRACKET_MISSING, SELF_TRADE, DUPLICATE,
     REPEATED, RATE, PRODUCT_CAP, POSITION_CAP, BRACKET_RISK, TOO_MANY_ORDERS,
 ) = range(len(REASONS))  # fmt: skip

@@ -1,0 +1,434 @@
+"""Live: approved orders go to a ProjectX gateway, and what the venue says goes to the engine.
+
+An order goes out once, and only after the journal has it; an unknown outcome is looked up by the
+order desk. A bracket goes out with its entry and rests at the venue as soon as that fills;
+`exposed` tells of a position whose stop the venue does not show. Fills come from the user hub and,
+where one is missing, from REST; each is told to the engine once.
+
+I/O: the network, through the desk and `rest`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any
+
+import msgspec
+
+from pxresearch.brokers.base import Approved, Holding, Input
+from pxresearch.brokers.session import EngineSession
+from pxresearch.brokers.venuebook import VenueBook
+from pxresearch.clock import NS, Clock
+from pxresearch.core import records as r
+from pxresearch.errors import GatewayError, JournalError
+from pxresearch.gateway import flatten as flattening
+from pxresearch.gateway.contracts import Directory, Listing
+from pxresearch.gateway.desk import Desk
+from pxresearch.gateway.flatten import Flat
+from pxresearch.gateway.lookup import of_place
+from pxresearch.gateway.mirror import Mirror
+from pxresearch.gateway.orders import Market, NewOrder
+from pxresearch.gateway.outcome import Accepted, Outcome, Rejected, Unknown
+from pxresearch.gateway.records import Account, Fill, Order, Position
+from pxresearch.gateway.rest import Rest
+from pxresearch.gateway.tags import ENTRY, make_tag
+from pxresearch.gateway.wire import OrderStatus, OrderType
+
+Record = Account | Order | Position | Fill
+Note = Callable[[str, dict[str, Any]], None]
+
+
+class LiveSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds.
+
+    Attributes
+    ----------
+    late_s
+        An entry that has waited so long for the journal is not sent any more.
+    unknown_fill_s
+        How long a fill waits for its order before the venue is asked for it.
+    doubt_s
+        After a restart: how long an order that the venue does not show may still turn up.
+    flatten_s
+        Limit of one attempt to get flat; attempts follow one another until it is.
+    """
+
+    late_s: float = 2.0
+    unknown_fill_s: float = 1.0
+    doubt_s: float = 30.0
+    flatten_s: float = 60.0
+
+
+class ProjectXBroker:
+    """A broker at a gateway, for one account.
+
+    Parameters
+    ----------
+    session
+        An engine that does not match (``at_venue``).
+    listings
+        Contracts of the session at the venue, by index.
+    strategy, run, runs
+        For the tags of orders; `runs` are those of this trading day, this one among them.
+    told
+        Venue's numbers of the fills that the engine has been told before a restart.
+    wake
+        Called when `events` has something.
+    note
+        Gets what is to be remembered: a kind (request, flat, trouble ...) and its facts.
+    """
+
+    mode = "live"
+
+    def __init__(
+        self, session: EngineSession, rest: Rest, desk: Desk, mirror: Mirror, directory: Directory,
+        listings: Sequence[Listing], *, strategy: str, run: str, runs: set[str], told: set[int],
+        clock: Clock, wake: Callable[[], None], note: Note, settings: LiveSettings | None = None,
+    ) -> None:  # fmt: skip
+        if not session.engine["at_venue"][0]:
+            raise ValueError("a live broker needs an engine that leaves the matching to the venue")
+        self._session, self._rest, self._desk, self._mirror = session, rest, desk, mirror
+        self._directory = directory
+        self._listings = tuple(listings)
+        self._clock, self._wake, self._note = clock, wake, note
+        self._settings = settings or LiveSettings()
+        self._strategy, self._run = strategy, run
+        index = {listing.id: k for k, listing in enumerate(listings)}
+        self.book = VenueBook(strategy, runs, index, told)
+        self._events: list[Input] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._flattening: dict[int, asyncio.Task[None]] = {}
+        self._cancel_wanted: set[int] = set()
+        self._doubtful: set[str] = set()
+        self._looking = False
+        self.last_flat: dict[int, Flat] = {}
+
+    # ------------------------------------------------------------ the protocol
+    def submit(self, order: Approved, after: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Send an entry; a bracket's leg is at the venue already, and is only expected."""
+        self._tell(self.book.expect(order))
+        if order.role != r.ENTRY:
+            self._align(order)
+            return
+        self._spawn(self._place(order, after))
+
+    def cancel(self, order: int) -> None:
+        """Take an order back, as soon as the venue has given it a number."""
+        venue_id = self.book.venue_id(order)
+        if venue_id is None:
+            self._cancel_wanted.add(order)
+        else:
+            self._spawn(self._cancel(order, venue_id))
+
+    def modify(
+        self, order: int, *, qty: int = 0, limit: int | None = None, stop: int | None = None
+    ) -> None:
+        """Change an order; the engine is told when the venue has changed it."""
+        self._spawn(self._modify(order, qty, limit, stop))
+
+    def flatten(self, contract: int) -> None:
+        """Get flat in a contract, proven; one attempt follows another until it is."""
+        if contract not in self._flattening:
+            task = self._spawn(self._flatten(contract))
+            self._flattening[contract] = task
+
+    def events(self) -> list[Input]:
+        """What the engine has to be told, in order."""
+        taken, self._events = self._events, []
+        return taken
+
+    def snapshot(self) -> Holding:
+        """Positions and working orders by the local copy of the venue's account."""
+        working = {order.id for order in self._mirror.working}
+        linked = self.book.links.items()
+        return Holding(
+            positions=tuple(self._mirror.position(one.id) for one in self._listings),
+            working=tuple(sorted(n for n, link in linked if link.venue_id in working)),
+        )
+
+    async def close(self) -> None:
+        """Stop what is under way. Orders stay as they are."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # ------------------------------------------------------------ how things are
+    @property
+    def unresolved(self) -> tuple[str, ...]:
+        """What was sent and nobody knows yet."""
+        return tuple(sorted({*self._desk.unresolved, *self._doubtful}))
+
+    @property
+    def flattening(self) -> tuple[int, ...]:
+        """Contracts that are being flattened."""
+        return tuple(sorted(self._flattening))
+
+    def exposed(self) -> dict[int, int]:
+        """Contracts a stop of the engine covers and no working stop of the venue, by index."""
+        found: dict[int, int] = {}
+        working = {order.id: order for order in self._mirror.working}
+        for number, o in self._stops():
+            venue_id = self.book.venue_id(number)
+            there = working.get(venue_id) if venue_id is not None else None
+            have = 0
+            if there is not None and there.status is OrderStatus.OPEN:
+                have = there.qty - there.filled
+            missing = int(o["qty"]) - int(o["filled"]) - have
+            if missing > 0:
+                k = int(o["contract"])
+                found[k] = found.get(k, 0) + missing
+        return found
+
+    def strangers(self) -> list[Order]:
+        """Working orders of the account that are not this session's."""
+        return [order for order in self._mirror.working if not self.book.ours(order)]
+
+    def _stops(self) -> list[tuple[int, Any]]:
+        engine = self._session.engine[0]
+        slots = [engine["order"][int(i)] for i in engine["live"][: int(engine["live_n"])]]
+        return [(int(o["id"]), o) for o in slots if int(o["role"]) == r.STOP_LOSS]
+
+    # ------------------------------------------------------------ the venue's word
+    def saw(self, record: Record) -> None:
+        """Take in what the user hub, or a reading, brings."""
+        if isinstance(record, Order):
+            if self._desk.saw(record):
+                facts = {"order": record.id, "tag": record.tag, "filled": record.filled}
+                self._note("ghost", facts)
+                self._spawn(self._cancel(None, record.id))
+            self._tell(self.book.order(record))
+            number = self.book.number(record.id)
+            if number in self._cancel_wanted and not record.done:
+                self._cancel_wanted.discard(number)
+                self._spawn(self._cancel(number, record.id))
+        elif isinstance(record, Fill):
+            if record.voided:
+                self._note("voided", {"fill": record.id, "order": record.order})
+            self._tell(self.book.fill(record))
+            if self.book.waiting() and not self._looking:
+                self._looking = True
+                self._spawn(self._ask_for_waiting())
+
+    def resynced(self) -> None:
+        """Everything has been read: a fill whose order is still unknown is another hand's."""
+        if self.book.waiting():
+            self._tell(self.book.give_in(self._closing()))
+
+    def adopt(self, live: Sequence[Approved]) -> None:
+        """After a restart: pair the engine's orders with the venue's; look for those missing."""
+        for order in live:
+            self._tell(self.book.expect(order))
+        for row in sorted(self._mirror.orders.values(), key=lambda o: o.id):
+            self._tell(self.book.order(row))
+        for order in live:
+            link = self.book.links[order.order]
+            if link.venue_id is None and order.role == r.ENTRY:
+                self._spawn(self._search(order))
+
+    def _closing(self) -> dict[int, int]:
+        engine = self._session.engine[0]
+        slots = [engine["order"][int(i)] for i in engine["live"][: int(engine["live_n"])]]
+        return {
+            int(o["side"]) * (int(o["contract"]) + 1): int(o["id"])
+            for o in slots
+            if int(o["role"]) == r.EXIT
+        }
+
+    # ------------------------------------------------------------ what goes out
+    async def _place(self, order: Approved, after: Callable[[], Awaitable[None]] | None) -> None:
+        decided = self._clock.now()
+        tag = make_tag(self._strategy, self._run, order.order, ENTRY)
+        self._note("request", {"what": "place", "order": order.order, "tag": tag})
+        if after is not None and not order.reduces:
+            try:
+                await after()
+            except JournalError as error:
+                self._refused(order, f"not sent, because the journal cannot be written: {error}")
+                return
+            if self._clock.now() - decided > self._settings.late_s * NS:
+                self._refused(order, "not sent, because the journal took too long to write")
+                return
+        if order.order in self._cancel_wanted:
+            self._refused(order, "not sent, because it was cancelled before it left")
+            return
+        new = NewOrder(
+            account=self._mirror.account_id, contract_id=self._listings[order.contract].id,
+            kind=order.kind, side=order.side, qty=order.qty, tag=tag, is_automated=True,
+            limit=order.limit, stop=order.stop, trail=order.trail, stop_ticks=order.stop_ticks,
+            target_ticks=self._target_ticks(order), trailing_stop=order.trailing_stop,
+        )  # fmt: skip
+        outcome = await self._desk.place(new, self._market(order.contract), reduces=order.reduces)
+        self._outcome("place", order.order, outcome, tag=tag)
+        if isinstance(outcome, Accepted) and outcome.order_id is not None:
+            self._tell(self.book.accepted(order.order, outcome.order_id))
+            if order.order in self._cancel_wanted:
+                self._cancel_wanted.discard(order.order)
+                await self._cancel(order.order, outcome.order_id)
+        elif isinstance(outcome, Rejected):
+            self._end(order, r.REJECTED)
+
+    def _target_ticks(self, order: Approved) -> int:
+        if order.target_ticks or order.take_profit is None:
+            return order.target_ticks
+        c = self._session.engine[0]["contract"][order.contract]
+        entry = order.limit if order.limit is not None else order.stop
+        if entry is None:
+            entry = int(c["ask"] if order.side > 0 else c["bid"])
+        return max(0, (order.take_profit - entry) * order.side)
+
+    def _market(self, k: int) -> Market:
+        c = self._session.engine[0]["contract"][k]
+        bid, ask, last = int(c["bid"]), int(c["ask"]), int(c["last"])
+        return Market(
+            bid=None if bid == r.NO_BID else bid, ask=None if ask == r.NO_ASK else ask,
+            last=None if last == r.HIGHEST else last,
+        )  # fmt: skip
+
+    def _refused(self, order: Approved, text: str) -> None:
+        self._note("rejected", {"order": order.order, "why": text})
+        self._end(order, r.REJECTED)
+
+    def _end(self, order: Approved, status: int) -> None:
+        self._cancel_wanted.discard(order.order)
+        self.book.ended(order.order)
+        self._tell([Input(r.VENUE_END, order.contract, self._clock.now(), order.order, status)])
+
+    async def _cancel(self, order: int | None, venue_id: int) -> None:
+        outcome = await self._desk.cancel(self._mirror.account_id, venue_id)
+        self._outcome("cancel", order or 0, outcome, venue_order=venue_id)
+
+    async def _modify(self, order: int, qty: int, limit: int | None, stop: int | None) -> None:
+        venue_id, link = self.book.venue_id(order), self.book.links.get(order)
+        if venue_id is None or link is None:
+            self._note("rejected", {"order": order, "why": "the venue has not named it yet"})
+            return
+        one = link.approved
+        outcome = await self._desk.modify(
+            self._mirror.account_id, venue_id, self._listings[one.contract].id, qty=qty or None,
+            limit=limit, stop=stop, side=one.side, market=self._market(one.contract),
+        )  # fmt: skip
+        self._outcome("modify", order, outcome, venue_order=venue_id)
+
+    def _align(self, leg: Approved) -> None:
+        """A leg lies where fill and distance put it; a bracket by prices may want another."""
+        venue_id = self.book.venue_id(leg.order)
+        there = None if venue_id is None else self._mirror.orders.get(venue_id)
+        if there is None or there.done or there.type is OrderType.TRAILING_STOP:
+            return
+        if leg.role == r.STOP_LOSS and there.stop != leg.stop:
+            self.modify(leg.order, stop=leg.stop)
+        elif leg.role == r.TARGET and there.limit != leg.limit:
+            self.modify(leg.order, limit=leg.limit)
+
+    # ------------------------------------------------------------ getting flat
+    async def _flatten(self, k: int) -> None:
+        contract_id = self._listings[k].id
+        try:
+            while True:
+                flat = await flattening.flatten(
+                    self._rest, self._mirror.account_id, clock=self._clock,
+                    contract_id=contract_id, limit_s=self._settings.flatten_s,
+                )  # fmt: skip
+                self.last_flat[k] = flat
+                if flat.verified:
+                    break
+                self._note("not_flat", {"contract": k, "trouble": flat.trouble})
+            await self._catch_up()
+        finally:
+            self._flattening.pop(k, None)
+        self._note("flat", {"contract": k, "rounds": flat.rounds, "took_s": flat.took_s})
+        self._wake()
+
+    async def _catch_up(self) -> None:
+        """The fills that made it flat, from REST, if the hub has not told them."""
+        now = self._clock.now()
+        try:
+            rows = await self._rest.trades(
+                self._mirror.account_id, now - 600 * NS, urgent=True
+            )  # fmt: skip
+            fills = sorted((self._directory.fill(row) for row in rows), key=lambda f: (f.ts, f.id))
+        except GatewayError as error:
+            self._note("trouble", {"why": f"the fills of the flatten cannot be read: {error}"})
+            return
+        for one in fills:
+            self._mirror.apply(one)
+            self._tell(self.book.fill(one))
+        self._tell(self.book.give_in(self._closing()))
+
+    # ------------------------------------------------------------ looking things up
+    async def _ask_for_waiting(self) -> None:
+        """Ask for the orders of fills that nobody knows; what the venue has not is by hand."""
+        try:
+            await self._clock.sleep(self._settings.unknown_fill_s)
+            for fill in self.book.waiting():
+                try:
+                    row = await self._rest.order(fill.account, fill.order, urgent=True)
+                except GatewayError:
+                    continue
+                if row is not None:
+                    self._tell(self.book.order(self._directory.order(row)))
+            if not self._desk.unresolved:
+                self._tell(self.book.give_in(self._closing()))
+        finally:
+            self._looking = False
+
+    async def _search(self, order: Approved) -> None:
+        """An order of before the restart that the venue did not show: it may still turn up."""
+        candidates = [make_tag(self._strategy, run, order.order, ENTRY) for run in self.book.runs]
+        name = f"order {order.order} of before the restart"
+        self._doubtful.add(name)
+        since = order.decided - 600 * NS
+        until = self._clock.now() + round(self._settings.doubt_s * NS)
+        try:
+            while self.book.venue_id(order.order) is None:
+                await self._clock.sleep(2.0)
+                try:
+                    rows = await self._rest.query_orders(
+                        self._mirror.account_id, since_ns=since, urgent=True
+                    )
+                except GatewayError:
+                    continue
+                if any(of_place(rows, tag) is not None for tag in candidates):
+                    row = next(row for row in rows if row.custom_tag in candidates)
+                    self.saw(self._directory.order(row))
+                    self._mirror.apply(self._directory.order(row))
+                elif self._clock.now() >= until:
+                    self._desk.ghosts.update(candidates)
+                    self._note("rejected", {"order": order.order, "why": "it never arrived"})
+                    self._end(order, r.REJECTED)
+                    return
+        finally:
+            self._doubtful.discard(name)
+            self._wake()
+
+    # ------------------------------------------------------------ inside
+    def _outcome(self, what: str, order: int, outcome: Outcome, **facts: Any) -> None:
+        kind = type(outcome).__name__.lower()
+        told: dict[str, Any] = {"what": what, "order": order, **facts}
+        if isinstance(outcome, Rejected):
+            told |= {"reason": outcome.reason, "why": outcome.text}
+        elif isinstance(outcome, Unknown):
+            told |= {"why": outcome.why}
+        else:
+            told |= {"venue_order": outcome.order_id or facts.get("venue_order")}
+        self._note(kind, told)
+
+    def _tell(self, inputs: Sequence[Input]) -> None:
+        if inputs:
+            self._events.extend(inputs)
+            self._wake()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(self._guarded(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001 - it must be seen, and the session go on to flat
+            self._note("error", {"why": f"{type(error).__name__}: {error}", "error": error})

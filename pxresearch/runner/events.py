@@ -1,0 +1,147 @@
+"""What the stream brings, one event after another, into the fold.
+
+I/O: none; the stream and the broker have theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from pxresearch.core import records as r
+from pxresearch.gateway.records import (
+    Event,
+    Gap,
+    Notice,
+    Quote,
+    Resynced,
+    Stale,
+    Trade,
+    Update,
+)
+from pxresearch.journal import Kind
+from pxresearch.runner.account import adopt_account
+from pxresearch.runner.house import House
+from pxresearch.runner.session import Session
+
+
+class Events:
+    """The events of one session."""
+
+    def __init__(self, session: Session, house: House) -> None:
+        self._s, self._house = session, house
+
+    async def run(self, roll: Callable[[int], None]) -> None:
+        """Take events in until the stream has stopped; `roll` begins another trading day."""
+        s = self._s
+        while events := await s.stream.get():
+            for event in events:
+                if isinstance(event, Quote):
+                    self._quote(event, roll)
+                elif isinstance(event, Trade):
+                    self._trade(event, roll)
+                else:
+                    self._other(event)
+
+    # ------------------------------------------------------------ the market
+    def _quote(self, quote: Quote, roll: Callable[[int], None]) -> None:
+        s = self._s
+        k = s.index.get(quote.contract_id)
+        if k is None or (quote.bid is None and quote.ask is None):
+            return
+        ts = s.timeline.event(quote.ts, quote.received)
+        if ts >= s.day_end:
+            roll(ts)
+        s.received[k] = quote.received
+        bid = r.NO_BID if quote.bid is None else quote.bid
+        ask = r.NO_ASK if quote.ask is None else quote.ask
+        s.day.counts["events"] += 1
+        s.fold.market(r.QUOTES, k, ts, bid, ask, 0, 0, quote.received)
+
+    def _trade(self, trade: Trade, roll: Callable[[int], None]) -> None:
+        s = self._s
+        k = s.index.get(trade.contract_id)
+        if k is None:
+            return
+        ts = s.timeline.event(trade.ts, trade.received)
+        if ts >= s.day_end:
+            roll(ts)
+        s.received[k] = trade.received
+        s.day.counts["events"] += 1
+        s.fold.market(r.TRADES, k, ts, trade.price, trade.size, trade.side, 0, trade.received)
+
+    # ------------------------------------------------------------ the account and the connection
+    def _other(self, event: Event) -> None:
+        s, now = self._s, self._s.timeline.now()
+        if isinstance(event, Resynced):
+            self._resynced(event)
+        else:
+            kind = Kind.GAP if isinstance(event, Gap) else Kind.HUB
+            s.fold.journal.write(kind, now, _told(event))
+        if isinstance(event, Update) and s.venue is not None and self._house.adopted:
+            s.venue.saw(event.record)
+            s.fold.settle(event.received)
+        elif isinstance(event, Notice):
+            s.alarms(event.kind, "warning", event.text)
+        elif isinstance(event, Stale) and not event.fresh:
+            s.alarms("stale", "warning", f"{event.contract_id}: silent for {event.silent_s:.0f} s")
+        self._house.gate(s.timeline.now())
+
+    def _resynced(self, event: Resynced) -> None:
+        """The account was read: what is new goes to the engine before anything else does."""
+        s, now = self._s, self._s.timeline.now()
+        told = {"changes": list(event.changes), "learnt": len(event.learnt)}
+        venue, mirror = s.venue, s.mirror
+        if venue is None or mirror is None:
+            return
+        if not self._house.adopted:
+            self._adopt()
+        else:
+            for record in event.learnt:
+                venue.saw(record)
+            venue.resynced()
+        s.fold.settle(s.clock.now())
+        strangers = [f"order {o.id} of {o.contract_id}" for o in venue.strangers()]
+        s.fold.journal.write(Kind.RECONCILED, now, {**told, "strangers": strangers})
+        if event.changes and self._house.adopted:
+            s.alarms("reconciled", "warning", "; ".join(event.changes)[:500])
+
+    def _adopt(self) -> None:
+        """The first reading: the engine's account becomes the venue's."""
+        s, now = self._s, self._s.timeline.now()
+        venue, mirror = s.venue, s.mirror
+        assert venue is not None
+        assert mirror is not None
+        fresh = not (s.start.resumed or s.start.carried)
+        if fresh:
+            venue.book.told.update(mirror.fills)
+            s.fold.journal.write(Kind.NOTE, now, {"told": sorted(venue.book.told)})
+        else:
+            venue.adopt(s.fold.outbox.live())
+            for fill in sorted(mirror.fills.values(), key=lambda f: (f.ts, f.id)):
+                venue.saw(fill)
+            venue.resynced()
+        s.fold.settle(s.clock.now())
+        seed = adopt_account(
+            s.engine, mirror, s.listings, s.engine.programme, now=now,
+            day_start_ns=s.day_start, level=s.plan.max_loss_level, fresh=fresh,
+            practice=s.at.profile.is_local,
+        )  # fmt: skip
+        for one in seed.inputs:
+            s.fold.tell(one, s.clock.now())
+        if seed.words:
+            s.alarms("start", "warning", "At the start: " + "; ".join(seed.words))
+        self._house.adopted = True
+
+
+def _told(event: Event) -> dict[str, object]:
+    kind = type(event).__name__.lower()
+    if isinstance(event, Update):
+        kind = type(event.record).__name__.lower()
+    return {"event": kind, **_plain(event)}
+
+
+def _plain(event: Event) -> dict[str, object]:
+    told: dict[str, object] = msgspec.to_builtins(event)
+    return told

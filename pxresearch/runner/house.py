@@ -1,0 +1,303 @@
+"""What is looked at again and again, because nothing would tell of it: limits, locks, silence.
+
+Each look takes microseconds; whatever must wait (the venue, the disk) goes on beside the loop.
+
+I/O: the account's folder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from pxresearch.brokers.base import Input
+from pxresearch.clock import NS
+from pxresearch.core import records as r
+from pxresearch.errors import GatewayError, UsageError
+from pxresearch.gateway.records import Hub
+from pxresearch.journal import Kind
+from pxresearch.runner import look
+from pxresearch.runner.account import differences
+from pxresearch.runner.session import Session
+from pxresearch.accountdir import Box, Command, Latch
+from pxresearch.accountdir.latch import check_release
+
+CENT = 10_000  # micro-dollars
+_RULES = {"daily_loss": r.DAILY_LOSS_LIMIT, "max_order_qty": r.ORDER_QTY, "max_size": r.SIZE_TENTHS}
+
+
+class House:
+    """The looks of one session."""
+
+    def __init__(self, session: Session) -> None:
+        self._s = session
+        clock = session.clock
+        self._box = Box(session.folder, clock=clock, on_note=self._note)
+        self._latch = Latch(session.folder)
+        self._next_snapshot = clock.now() + round(session.settings.snapshot_s * NS)
+        self._figures_due: int | None = None
+        self._asking: asyncio.Task[None] | None = None
+        self._differ = ""
+        self._proven: set[int] = set()
+        self._lost = False
+        self.adopted = not session.plan.live
+
+    # ------------------------------------------------------------ the look
+    def look(self) -> None:
+        """Look at everything once."""
+        s = self._s
+        now = s.timeline.now()
+        self.clock(now)
+        self._commands(now)
+        self._kill_switch(now)
+        self._connection(now)
+        self.gate(now)
+        self._protection(now)
+        self._flatten_times(now)
+        self._figures()
+        s.day.coverage.look(now, self._fed())
+        if s.clock.now() >= self._next_snapshot:
+            self._next_snapshot = s.clock.now() + round(s.settings.snapshot_s * NS)
+            s.day.snapshot(now)
+
+    def clock(self, now: int) -> None:
+        """Let the engine's timers that are due fire."""
+        s = self._s
+        if now >= int(s.engine.engine["timer_ts"][0]):
+            s.timeline.reached(now)
+            s.fold.tell(Input(r.CLOCK, 0, now), s.clock.now())
+
+    def next_timer(self) -> int:
+        """When the engine's next timer is due, ns UTC."""
+        return int(self._s.engine.engine["timer_ts"][0])
+
+    def close(self) -> None:
+        """Ask nobody any more."""
+        if self._asking is not None:
+            self._asking.cancel()
+
+    # ------------------------------------------------------------ what blocks
+    def gate(self, now: int) -> None:
+        """Work out why nothing may open, and tell the engine if that has changed."""
+        s, gate, changed = self._s, self._s.gate, False
+        for bit, words in self._blocks():
+            changed |= gate.set(bit, bool(words), now, words)
+        if changed or gate.mask != int(s.engine.engine["blocked"][0]):
+            s.fold.tell(Input(r.COMMAND, 0, now, r.BLOCK, gate.mask), s.clock.now())
+            s.fold.journal.write(Kind.COMMAND, now, {"blocked": list(gate.reasons)})
+        waited = gate.age_s(r.UNRECONCILED, now)
+        if waited > s.settings.unread_s and self.adopted:
+            s.alarms(
+                "unreconciled", "critical", f"The account is not reconciled for {waited:.0f} s",
+                "; ".join(gate.reasons),
+            )  # fmt: skip
+
+    def _blocks(self) -> list[tuple[int, str]]:
+        s = self._s
+        found = [
+            (r.NO_JOURNAL, s.fold.journal.failed or ""),
+            (r.HUB_AWAY, self._away()),
+            (r.ENDING, s.stopping),
+        ]
+        venue, mirror = s.venue, s.mirror
+        if venue is None or mirror is None:
+            return found
+        exposed = {k: n for k, n in venue.exposed().items() if n}
+        may = mirror.account is None or mirror.account.can_trade
+        return [
+            *found, (r.UNRECONCILED, self._unreconciled()),
+            (r.UNKNOWN_OUTCOME, ", ".join(venue.unresolved)),
+            (r.FIGURES_DIFFER, self._differ),
+            (r.UNPROTECTED, ", ".join(
+                f"{n} {s.listings[k].code} without a working stop" for k, n in exposed.items()
+            )),
+            (r.CANNOT_TRADE, "" if may else f"account {s.plan.account}"),
+        ]  # fmt: skip
+
+    def _away(self) -> str:
+        away = [
+            f"{hub.value} hub: {state.reason or 'not connected'}"
+            for hub in Hub
+            if (state := self._s.hub(hub)) is not None and not state.connected
+        ]
+        return "; ".join(away)
+
+    def _unreconciled(self) -> str:
+        s = self._s
+        if not self.adopted:
+            return "not read yet"
+        if not s.stream.reconciled:
+            return "it has to be read again"
+        mirror, venue = s.mirror, s.venue
+        if mirror is None or venue is None:
+            return ""
+        if venue.book.waiting():
+            return f"{len(venue.book.waiting())} fills whose order is not known"
+        found = differences(s.engine, mirror, s.listings)
+        return "; ".join([*found, *s.stream.doubts])
+
+    def _fed(self) -> bool:
+        state = self._s.hub(Hub.MARKET)
+        return (
+            state is not None
+            and state.connected
+            and not state.stale
+            and (not self._s.plan.live or self._s.stream.reconciled)
+        )
+
+    # ------------------------------------------------------------ getting flat
+    def _protection(self, now: int) -> None:
+        """Close what has been without its stop for too long."""
+        s = self._s
+        if s.gate.age_s(r.UNPROTECTED, now) <= s.settings.protect_s or s.venue is None:
+            return
+        for k in s.venue.exposed():
+            if k not in s.venue.flattening:
+                s.alarms(
+                    "unprotected", "critical",
+                    f"{s.listings[k].code}: its stop does not work at the venue; it is closed",
+                )  # fmt: skip
+                self.flatten(k, r.NO_PROTECTION)
+
+    def flatten(self, k: int, cause: int) -> None:
+        """Flatten a contract, or all (-1), through the engine, and prove it at the venue."""
+        s = self._s
+        now = s.timeline.now()
+        s.fold.tell(Input(r.COMMAND, k, now, r.FLATTEN_NOW, cause), s.clock.now())
+        for each in range(len(s.listings)) if k < 0 else (k,):
+            s.broker.flatten(each)
+
+    def _flatten_times(self, now: int) -> None:
+        """At each flatten time the venue is asked, whatever the engine thinks it holds."""
+        s = self._s
+        if s.venue is None or not self.adopted:
+            return
+        for k, at in enumerate(look.flatten_times(s.engine, s.day.date)):
+            if at and now >= at and k not in self._proven:
+                self._proven.add(k)
+                s.venue.flatten(k)
+
+    def new_day(self) -> None:
+        """Another trading day has begun."""
+        self._proven.clear()
+
+    def _connection(self, now: int) -> None:
+        """Too many failed attempts: flat by REST, and nothing opens until a person has looked."""
+        s = self._s
+        states = [state for hub in Hub if (state := s.hub(hub)) is not None]
+        failed = max((state.attempts for state in states if not state.connected), default=0)
+        if failed < s.settings.attempts:
+            self._lost = False
+        elif not self._lost:
+            self._lost = True
+            why = f"{failed} attempts to connect a hub have failed"
+            s.alarms("connection", "critical", f"{why}: flattening, and the kill switch is set")
+            self.halt(why, r.CONNECTION_LOST)
+
+    def halt(self, why: str, cause: int) -> None:
+        """Set the kill switch, and flatten."""
+        s = self._s
+        now = s.timeline.now()
+        try:
+            self._latch.set(s.clock.now(), why=why, by=f"run {s.run}")
+        except OSError as error:
+            s.alarms("kill switch", "critical", f"the kill switch cannot be stored: {error}")
+        s.fold.journal.write(Kind.COMMAND, now, {"command": "halt", "why": why})
+        s.fold.tell(Input(r.COMMAND, 0, now, r.HALT, cause), s.clock.now())
+        for k in range(len(s.listings)):
+            s.broker.flatten(k)
+
+    def _kill_switch(self, now: int) -> None:
+        """The switch may be set by another process; here it is only obeyed."""
+        s = self._s
+        if s.engine.engine["halted"][0]:
+            return
+        halt = self._latch.read()
+        if halt is not None:
+            s.alarms("kill switch", "critical", f"The kill switch is set: {halt.why}", str(halt))
+            s.fold.journal.write(Kind.COMMAND, now, {"command": "halt", "why": str(halt)})
+            s.fold.tell(Input(r.COMMAND, 0, now, r.HALT, r.KILL_SWITCH), s.clock.now())
+            for k in range(len(s.listings)):
+                s.broker.flatten(k)
+
+    # ------------------------------------------------------------ commands
+    def _commands(self, now: int) -> None:
+        for command in self._box.take():
+            self._s.fold.journal.write(
+                Kind.COMMAND, now,
+                {"command": command.kind, "reason": command.reason, "by": command.by,
+                 "rule": command.rule, "value": command.value},
+            )  # fmt: skip
+            self._obey(command, now)
+
+    def _obey(self, command: Command, now: int) -> None:
+        s = self._s
+        if command.kind == "halt":
+            self.halt(command.reason or "asked for", r.KILL_SWITCH)
+        elif command.kind == "stop":
+            s.stopping = s.stopping or (command.reason or "asked for from a second terminal")
+        elif command.kind == "rearm":
+            self._rearm(command, now)
+        elif command.kind == "limit" and command.rule in _RULES:
+            one = Input(r.COMMAND, 0, now, r.TIGHTEN, _RULES[command.rule], command.value)
+            s.fold.tell(one, s.clock.now())
+
+    def _rearm(self, command: Command, now: int) -> None:
+        s = self._s
+        halt = self._latch.read()
+        try:
+            if halt is not None:
+                check_release(halt, command.reason, s.clock.now())
+                self._latch.clear(command.reason, s.clock.now())
+        except UsageError as error:
+            self._note(f"the kill switch stays set: {error}")
+            return
+        s.fold.tell(Input(r.COMMAND, 0, now, r.REARM), s.clock.now())
+        s.alarms("kill switch", "warning", f"The kill switch was released: {command.reason}")
+
+    def _note(self, text: str) -> None:
+        self._s.fold.journal.write(Kind.NOTE, self._s.timeline.now(), {"note": text})
+        self._s.alarms("command", "warning", text)
+
+    # ------------------------------------------------------------ own figures against the venue's
+    def filled(self) -> None:
+        """A fill: when its burst is over, own figures must be the venue's."""
+        if self._s.plan.live:
+            self._figures_due = self._s.clock.now() + round(self._s.settings.figures_s * NS)
+
+    def _figures(self) -> None:
+        s = self._s
+        due = self._figures_due
+        if due is None or s.clock.now() < due or not self.adopted or self._asking is not None:
+            return
+        if s.venue is None or s.venue.unresolved or s.venue.book.waiting():
+            return
+        if self._difference() == 0:
+            self._figures_due, self._differ = None, ""
+            return
+        self._asking = asyncio.ensure_future(self._ask_balance())
+
+    def _difference(self) -> int:
+        """Own balance less the venue's, micro-dollars; 0 within a cent."""
+        mirror = self._s.mirror
+        if mirror is None or mirror.account is None:
+            return 0
+        off = int(self._s.engine.engine["balance"][0]) - mirror.account.balance
+        return off if abs(off) > CENT else 0
+
+    async def _ask_balance(self) -> None:
+        """The account's event may be late: ask before anything is believed."""
+        s = self._s
+        try:
+            for row in await s.at.rest.accounts(only_active=False):
+                if row.id == s.plan.account and s.mirror is not None:
+                    s.mirror.apply(s.at.directory.account(row))
+        except GatewayError as error:
+            self._note(f"the balance cannot be read: {error}")
+        finally:
+            self._asking = None
+        self._figures_due = s.clock.now() + round(s.settings.figures_s * NS)
+        off = self._difference()
+        before, self._differ = self._differ, f"{off / 1e6:+,.2f} USD" if off else ""
+        if off and not before:
+            text = f"Own balance is {off / 1e6:+,.2f} USD off the venue's: nothing opens"
+            s.alarms("figures", "critical", text)

@@ -1,0 +1,157 @@
+"""Health, counts and alerts of one session: what a person sees of it.
+
+I/O: through the status file and the alarms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pxresearch.brokers.base import Approved
+from pxresearch.core import records as r
+from pxresearch.gateway.records import Hub
+from pxresearch.health import Health
+from pxresearch.journal import Kind, SessionEnd
+from pxresearch.monitor import Watch
+from pxresearch.runner import look
+from pxresearch.runner.outside import StatusFile
+from pxresearch.runner.session import Session
+
+_ROWS = {
+    "accepted": Kind.RESPONSE, "rejected": Kind.RESPONSE, "unknown": Kind.RESPONSE,
+    "request": Kind.REQUEST,
+}  # fmt: skip
+_ALARMS = {
+    "rejected": "warning", "unknown": "critical", "ghost": "critical", "voided": "critical",
+    "not_flat": "critical", "trouble": "warning",
+}  # fmt: skip
+
+
+class Vitals:
+    """The signs of life of one session."""
+
+    def __init__(
+        self, session: Session, status: StatusFile, on_health: Callable[[Health], None] | None
+    ) -> None:
+        self._s, self._status, self._on_health = session, status, on_health
+        self._watch = Watch()
+
+    # ------------------------------------------------------------ what happens
+    def decided(self, name: str, row: Mapping[str, Any]) -> None:
+        """One row of the engine's logs."""
+        s = self._s
+        if name in ("fills", "refusals"):
+            s.day.counts[name] += 1
+        if name == "refusals":
+            s.last_refusal = (
+                f"{row['reason']} (value {row['value']}, limit {row['limit']}) "
+                f"{'buy' if row['side'] > 0 else 'sell'} {row['qty']}"
+            )
+        elif name == "risk":
+            self._of_risk(row)
+        elif name == "fills" and row["cause"] == r.CAUSES[r.BY_HAND]:
+            code = s.listings[row["contract"]].code
+            text = f"{code}: {row['side'] * row['qty']:+d} traded by hand; it counts for the limits"
+            s.alarms("by hand", "warning", text)
+
+    def _of_risk(self, row: Mapping[str, Any]) -> None:
+        s = self._s
+        cause, k = str(row["cause"]), int(row["contract"])
+        where = s.listings[k].code if k >= 0 else "the account"
+        s.alarms(
+            "risk", "critical", f"{cause.replace('_', ' ')}: {where} is flattened",
+            f"value {row['value']}, limit {row['limit']}",
+        )  # fmt: skip
+        if s.venue is not None:
+            for each in range(len(s.listings)) if k < 0 else (k,):
+                s.broker.flatten(each)
+
+    def approved(self, order: Approved) -> None:
+        """An order passed the risk manager."""
+        s = self._s
+        s.day.counts["orders"] += 1
+        side = "buy" if order.side > 0 else "sell"
+        s.last_signal = (
+            f"{side} {order.qty} {s.listings[order.contract].code} {r.ORDER_KINDS[order.kind]} "
+            f"({r.ROLES[order.role]} {order.order})"
+        )
+
+    def of_broker(self, kind: str, facts: Mapping[str, Any]) -> None:
+        """What the broker has to say."""
+        s = self._s
+        row = _ROWS.get(kind, Kind.NOTE)
+        s.fold.journal.write(row, s.timeline.now(), {"broker": kind, **facts})
+        if kind in _ALARMS:
+            text = f"{kind.replace('_', ' ')}: {facts.get('why', facts)}"
+            s.alarms(kind, _ALARMS[kind], text[:300])
+
+    # ------------------------------------------------------------ looking
+    def look(self) -> None:
+        """Tell how things are."""
+        health = self.health()
+        self._s.alarms.all(self._watch.look(health))
+        self._status.put(health)
+        if self._on_health is not None:
+            self._on_health(health)
+
+    def health(self) -> Health:
+        """How things are now."""
+        s, e = self._s, self._s.engine.engine[0]
+        lines = look.lines(s.engine, s.clock.now(), s.received)
+        opened = [line.open_pnl for line in lines]
+        open_pnl = None if None in opened else sum(one or 0 for one in opened)
+        balance, start = int(e["balance"]), int(e["day_start"])
+        rules = e["rules"]
+        limit = int(rules["daily_loss"]) if rules["has_daily_loss"] else None
+        day = None if open_pnl is None else balance + open_pnl - start
+        to_level = int(e["level"]) if rules["has_max_loss"] else None
+        times = [at for at in look.flatten_times(s.engine, s.day.date) if at > s.timeline.now()]
+        user, market = s.hub(Hub.USER), s.hub(Hub.MARKET)
+        account = s.mirror.account if s.mirror is not None else None
+        delivered = s.alarms.failed_deliveries
+        return Health(
+            ts=s.clock.now(), account=s.plan.account,
+            account_name=account.name if account is not None else str(s.plan.account),
+            mode=s.plan.mode, strategy=s.plan.name, run=s.run, trading_day=s.day.date,
+            contracts=lines, balance=balance, day_pnl=day,
+            realized=balance - start + int(e["day_costs"]), open_pnl=open_pnl,
+            costs=int(e["day_costs"]), daily_loss_limit=limit,
+            day_room=None if limit is None or day is None else day + limit,
+            max_loss_room=None if to_level is None or open_pnl is None
+            else balance + open_pnl - to_level,
+            flatten_at=min(times, default=None),
+            user_hub=user.connected if user is not None else not s.plan.live,
+            market_hub=market is not None and market.connected,
+            reconciled=s.stream.reconciled, blocked=s.gate.reasons,
+            unresolved=s.venue.unresolved if s.venue is not None else (),
+            halted=bool(e["halted"]), locked=look.locked(s.engine),
+            calls=dict(s.at.rest.calls.sent), order_ms=look.order_times(s.at.rest.calls),
+            journal_lag_s=s.fold.journal.lag_s, journal_failed=s.fold.journal.failed,
+            alerts_failed=delivered, events=s.day.counts["events"], orders=s.day.counts["orders"],
+            fills=s.day.counts["fills"], refusals=s.day.counts["refusals"],
+            last_signal=s.last_signal, last_refusal=s.last_refusal,
+        )  # fmt: skip
+
+    def settle_faults(self) -> None:
+        """What still stands in the way at the end of a day is a fault of that day."""
+        s = self._s
+        ending = f"{r.BLOCKS[r.ENDING.bit_length() - 1]}"
+        s.day.faults.extend(text for text in s.gate.reasons if not text.startswith(ending))
+
+    def summary(self, done: SessionEnd) -> None:
+        """Tell how a day went."""
+        s = self._s
+        s.alarms(
+            "summary", "info",
+            f"{s.plan.name} {s.plan.mode} {done.date}: {done.day_pnl / 1e6:+,.2f} USD, "
+            f"{done.fills} fills, {'flat' if done.flat else 'NOT FLAT'}",
+            f"balance {done.balance / 1e6:,.2f} USD, costs {done.costs / 1e6:,.2f} USD, "
+            f"{done.orders} orders, {done.refusals} refusals, covered "
+            f"{done.covered_s / 3600:.1f} of {done.hours_s / 3600:.1f} h"
+            + (f"; faults: {'; '.join(done.faults)}" if done.faults else ""),
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """Tell the last."""
+        self._status.put(self.health())
