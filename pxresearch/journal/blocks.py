@@ -1,9 +1,10 @@
 """Inputs of an engine as compressed columns.
 
 An input is eight int64 (what, contract, ts, a, b, c, d, received). A block holds up to a few
-thousand: each column as differences in the narrowest integer that holds them, receipt as the delay
-behind ts, all of it through zlib at level 1, which gives up the interpreter lock meanwhile. Exact
-for every int64: differences wrap round, and so do the sums that undo them.
+thousand: columns as differences, receipt as the delay behind ts, small numbers of either sign made
+small and positive, their bytes put together by weight, and all of it through zlib at level 1, which
+gives up the interpreter lock meanwhile. About 9 bytes an input. Exact for every int64: differences
+wrap round, and so do the sums that undo them. A block that somebody waits for is stored as it is.
 
 I/O: none
 """
@@ -23,21 +24,20 @@ ROW_BYTES = 8 * WIDTH
 ROW = struct.Struct(f"<{WIDTH}q")
 """One input as it waits in memory."""
 
+_PLAIN, _PACKED = b"\0", b"\1"
 _TS, _RECEIVED = 2, 7
-_TYPES = tuple(np.dtype(t) for t in ("<i1", "<i2", "<i4", "<i8"))
 
 
-def pack(rows: bytes | bytearray) -> bytes:
-    """Block of inputs that stand one after the other as `ROW`."""
+def pack(rows: bytes | bytearray, *, quick: bool = False) -> bytes:
+    """Block of inputs that stand one after the other as `ROW`; `quick` saves time, not bytes."""
+    if quick:
+        return _PLAIN + rows
     columns = np.frombuffer(rows, "<i8").reshape(-1, WIDTH).T.copy()
     columns[_RECEIVED] -= columns[_TS]
-    columns[:, 1:] = np.diff(columns, axis=1)
-    codes, parts = bytearray(), []
-    for column in columns:
-        code = _narrowest(int(column.min()), int(column.max()))
-        codes.append(code)
-        parts.append(column.astype(_TYPES[code]).tobytes())
-    return zlib.compress(b"".join([bytes(codes), *parts]), 1)
+    columns[:, 1:] -= columns[:, :-1].copy()
+    folded = (columns << 1) ^ (columns >> 63)
+    by_weight = folded.astype("<i8", copy=False).view(np.uint8).reshape(-1, 8).T
+    return _PACKED + zlib.compress(by_weight.tobytes(), 1)
 
 
 def unpack(block: bytes, n: int) -> np.ndarray[Any, Any]:
@@ -48,26 +48,18 @@ def unpack(block: bytes, n: int) -> np.ndarray[Any, Any]:
     JournalError
         It does not hold n inputs.
     """
+    form, body = block[:1], block[1:]
     try:
-        raw = zlib.decompress(block)
-        types = [_TYPES[code] for code in raw[:WIDTH]]
-    except (zlib.error, IndexError) as error:
+        raw = zlib.decompress(body) if form == _PACKED else body
+    except zlib.error as error:
         raise JournalError(f"a block of inputs cannot be read: {error}") from None
-    if len(raw) != WIDTH + n * sum(t.itemsize for t in types) or len(types) != WIDTH:
+    if form not in (_PLAIN, _PACKED) or len(raw) != n * ROW_BYTES:
         raise JournalError(f"a block of inputs does not hold the {n} that it should")
-    columns, at = np.empty((WIDTH, n), np.int64), WIDTH
-    for column, kind in zip(columns, types, strict=True):
-        column[:] = np.frombuffer(raw, kind, n, at)
-        at += n * kind.itemsize
+    if form == _PLAIN:
+        return np.frombuffer(raw, "<i8").reshape(n, WIDTH).astype(np.int64)
+    by_weight = np.frombuffer(raw, np.uint8).reshape(8, -1)
+    folded = np.ascontiguousarray(by_weight.T).view("<u8").reshape(WIDTH, n)
+    columns = (folded >> 1).astype(np.int64) ^ -(folded & 1).astype(np.int64)
     columns = np.cumsum(columns, axis=1)
     columns[_RECEIVED] += columns[_TS]
     return columns.T
-
-
-def _narrowest(low: int, high: int) -> int:
-    """Index of the smallest type that holds both."""
-    for code, kind in enumerate(_TYPES[:-1]):
-        info = np.iinfo(kind)
-        if info.min <= low and high <= info.max:
-            return code
-    return len(_TYPES) - 1

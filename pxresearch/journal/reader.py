@@ -120,9 +120,10 @@ def verify(path: Path) -> str:
 
 
 def _damage(row: Stored, head: bytes, last: int) -> str:
-    if row.seq != last + 1 or row.n < 1:
+    if row.seq != last + 1:
         return f"row {last + 1} is missing: row {row.seq} follows row {last}"
-    if chained(head, *row[:-1]).hash != row.hash:
+    numbers = isinstance(row.n, int) and isinstance(row.ts, int) and row.n > 0
+    if not numbers or not isinstance(row.kind, str) or chained(head, *row[:-1]).hash != row.hash:
         return f"row {row.seq} was changed after it was written, or one before it was taken out"
     if last == 0 and row.kind != Kind.RUN:
         return f"row 1 is of kind {row.kind}, where a header must stand"

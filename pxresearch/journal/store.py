@@ -166,6 +166,7 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
         raise JournalError(f"there is no journal {path}")
     try:
         db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        db.text_factory = lambda raw: raw.decode("utf-8", "replace")  # damage is for the chain
         with contextlib.closing(db):
             _check(db, empty_is_fine=False)
             yield db
@@ -178,12 +179,21 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
 def stored_rows(db: sqlite3.Connection, since: int = 0, where: str = "1") -> Iterator[Stored]:
     """Rows that cover `since` or come after it, in order; `where` is a condition in SQL."""
     query = (
-        f"SELECT * FROM rows WHERE seq + n > ? AND seq > ? AND ({where}) ORDER BY seq LIMIT {_PAGE}"
+        "SELECT seq, n, ts, kind, CAST(data AS BLOB), CAST(hash AS BLOB) FROM rows "
+        f"WHERE seq + n > ? AND seq > ? AND ({where}) ORDER BY seq LIMIT {_PAGE}"
     )
     at = _floor(db, since)
-    while rows := db.execute(query, (since, at)).fetchall():
-        for row in rows:
-            yield Stored(*row)
+    while True:
+        rows, damage = [], None
+        try:
+            rows.extend(db.execute(query, (since, at)))
+        except sqlite3.Error as error:
+            damage = error
+        yield from map(Stored._make, rows)
+        if damage is not None:
+            raise damage
+        if not rows:
+            return
         at = rows[-1][0]
 
 

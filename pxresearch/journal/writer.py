@@ -44,6 +44,7 @@ MOST_BYTES = 64 << 20
 _BLOCK = 4_096 * ROW_BYTES  # packing a larger one would keep the loop from its turn
 _BATCH = 64  # rows a transaction
 _ROW_COST = 200  # bytes that a waiting row takes beside its data
+_TOO_MUCH = f"the disk took nothing, and {MOST_BYTES >> 20} MB waited already"
 POLICIES = ("interval", "always")
 
 
@@ -177,8 +178,7 @@ class Journal:
 
     def _end_gap(self, ts: int) -> None:
         if self._gap is not None:
-            why = f"the disk took nothing, and {MOST_BYTES >> 20} MB waited already"
-            gap = Gap(of="journal", since=self._gap.ts, until=ts, missed=self._gap.n, why=why)
+            gap = Gap(of="journal", since=self._gap.ts, until=ts, missed=self._gap.n, why=_TOO_MUCH)
             self._lost.append(range(self._gap.seq, self._gap.seq + self._gap.n))
             self._put(self._gap._replace(ts=ts, data=encode(gap)))
             self._gap = None
@@ -208,8 +208,11 @@ class Journal:
         await future
 
     def _is_stored(self, seq: int) -> bool:
-        if any(seq in lost for lost in self._lost):
-            raise JournalError(f"row {seq} of the journal {self.path} was lost: {self._lost}")
+        gap = self._gap
+        if any(seq in lost for lost in self._lost) or (gap is not None and seq >= gap.seq):
+            raise JournalError(
+                f"row {seq} of the journal {self.path} was lost: {self.failed or _TOO_MUCH}"
+            )
         return seq <= self._stored
 
     def _error(self) -> JournalError:
@@ -281,11 +284,11 @@ class Journal:
             return list(itertools.islice(self._queue, _BATCH))
 
     def _chain(self, batch: list[_Waiting]) -> list[Stored]:
-        rows, head = [], self._store.head
+        rows, head, quick = [], self._store.head, bool(self._waiters)
         for one in batch:
             data = bytes(one.data)
             if one.kind == Kind.INPUT:
-                data = pack(data)
+                data = pack(data, quick=quick)
             elif one.kind == Kind.SNAPSHOT:
                 data = zlib.compress(data, 1)
             row = chained(head, one.seq, one.n, one.ts, one.kind.value, data)
