@@ -149,7 +149,7 @@ async def _record(
             on_note=lambda note: tell(str(note)),
         )  # fmt: skip
         tell(f"recording {', '.join(one.code for one in listings)}; Ctrl-C ends and stores it")
-        with _on_interrupt(recorder.stop):
+        with on_interrupt(recorder.stop):
             return await recorder.run(seconds)
 
 
@@ -199,7 +199,7 @@ def _seconds(text: str) -> float:
 
 
 @contextlib.contextmanager
-def _on_interrupt(stop: Callable[[], None]) -> Iterator[None]:
+def on_interrupt(stop: Callable[[], None]) -> Iterator[None]:
     """Call `stop` in the running loop on Ctrl-C or SIGTERM, on Windows too."""
     loop = asyncio.get_running_loop()
     wanted = (signal.SIGINT, signal.SIGTERM)

@@ -101,6 +101,7 @@ class ProjectXBroker:
         self._flattening: dict[int, asyncio.Task[None]] = {}
         self._cancel_wanted: set[int] = set()
         self._doubtful: set[str] = set()
+        self._aligned: set[int] = set()
         self._looking = False
         self.last_flat: dict[int, Flat] = {}
 
@@ -109,7 +110,7 @@ class ProjectXBroker:
         """Send an entry; a bracket's leg is at the venue already, and is only expected."""
         self._tell(self.book.expect(order))
         if order.role != r.ENTRY:
-            self._align(order)
+            self._align(order)  # the venue may have told of it before its entry's fill
             return
         self._spawn(self._place(order, after))
 
@@ -197,6 +198,9 @@ class ProjectXBroker:
                 facts = {"order": record.id, "tag": record.tag, "filled": record.filled}
                 self._note("ghost", facts)
                 self._spawn(self._cancel(None, record.id))
+            number = self.book.number(record.id)
+            if number is not None and (link := self.book.links.get(number)) is not None:
+                self._align(link.approved, record)
             self._tell(self.book.order(record))
             number = self.book.number(record.id)
             if number in self._cancel_wanted and not record.done:
@@ -310,16 +314,30 @@ class ProjectXBroker:
         )  # fmt: skip
         self._outcome("modify", order, outcome, venue_order=venue_id)
 
-    def _align(self, leg: Approved) -> None:
-        """A leg lies where fill and distance put it; a bracket by prices may want another."""
-        venue_id = self.book.venue_id(leg.order)
-        there = None if venue_id is None else self._mirror.orders.get(venue_id)
-        if there is None or there.done or there.type is OrderType.TRAILING_STOP:
+    def _align(self, leg: Approved, there: Order | None = None) -> None:
+        """Move a leg of a bracket that was given by prices to them.
+
+        The venue knows distances only, and lays it that far from the fill. Done once: whoever moves
+        it afterwards means it.
+        """
+        parent = self.book.links.get(leg.parent)
+        if parent is None or leg.order in self._aligned:
             return
-        if leg.role == r.STOP_LOSS and there.stop != leg.stop:
-            self.modify(leg.order, stop=leg.stop)
-        elif leg.role == r.TARGET and there.limit != leg.limit:
-            self.modify(leg.order, limit=leg.limit)
+        venue_id = self.book.venue_id(leg.order)
+        if there is None and venue_id is not None:
+            there = self._mirror.orders.get(venue_id)
+        if there is None or there.status is not OrderStatus.OPEN:
+            return
+        self._aligned.add(leg.order)
+        by_price = parent.approved.stop_loss if leg.role == r.STOP_LOSS else None
+        if leg.role == r.TARGET:
+            by_price = parent.approved.take_profit
+        if by_price is None or there.type is OrderType.TRAILING_STOP:
+            return
+        if leg.role == r.STOP_LOSS and there.stop != by_price:
+            self.modify(leg.order, stop=by_price)
+        elif leg.role == r.TARGET and there.limit != by_price:
+            self.modify(leg.order, limit=by_price)
 
     # ------------------------------------------------------------ getting flat
     async def _flatten(self, k: int) -> None:

@@ -35,6 +35,8 @@ class Link(msgspec.Struct):
     ----------
     told
         Contracts of it whose fills the engine has been told.
+    qty, limit, stop
+        As the engine has them.
     acked, ended
         Whether it has been told that the venue has it, and that it is over.
     """
@@ -42,6 +44,9 @@ class Link(msgspec.Struct):
     approved: Approved
     venue_id: int | None = None
     told: int = 0
+    qty: int = 0
+    limit: int | None = None
+    stop: int | None = None
     acked: bool = False
     ended: bool = False
 
@@ -80,7 +85,9 @@ class VenueBook:
     # ------------------------------------------------------------ the engine's side
     def expect(self, order: Approved) -> list[Input]:
         """Take an order of the engine in; what the venue had told of it before comes out."""
-        self.links[order.order] = Link(approved=order, told=order.filled)
+        self.links[order.order] = Link(
+            approved=order, told=order.filled, qty=order.qty, limit=order.limit, stop=order.stop
+        )
         if order.role in _LEGS:
             self._legs[order.parent, _LEGS[order.role]] = order.order
         for known in list(self._orders.values()):
@@ -114,7 +121,6 @@ class VenueBook:
     # ------------------------------------------------------------ the venue's side
     def order(self, order: Order) -> list[Input]:
         """What the state of an order at the venue has to tell the engine."""
-        before = self._orders.get(order.id)
         self._orders[order.id] = order
         number = self._ours(order)
         if number is None or number not in self.links:
@@ -125,8 +131,7 @@ class VenueBook:
         if not link.acked and not order.done:
             link.acked = True
             found.append(Input(r.VENUE_ACK, link.approved.contract, self._time(order), number))
-        if before is not None or link.approved.role not in _LEGS:
-            found += self._changed(link, order, before)
+        found += self._changed(link, order)
         found += self._release()
         return found + self._end(link, order)
 
@@ -214,21 +219,20 @@ class VenueBook:
         number = link.approved.order
         return [Input(r.VENUE_END, link.approved.contract, self._time(order), number, status)]
 
-    def _changed(self, link: Link, order: Order, before: Order | None) -> list[Input]:
-        """Quantity and prices as the venue now has them, where they are not what they were."""
+    def _changed(self, link: Link, order: Order) -> list[Input]:
+        """Quantity and prices at the venue, where the engine has others."""
         if order.done:
             return []
-        was_qty = link.approved.qty if before is None else before.qty
-        was = (link.approved.limit, link.approved.stop)
-        if before is not None:
-            was = (before.limit, before.stop)
         trails = order.type is OrderType.TRAILING_STOP
-        limit = order.limit if order.limit != was[0] else None
-        stop = order.stop if order.stop != was[1] and not trails else None
+        limit = order.limit if order.limit not in (None, link.limit) else None
+        stop = order.stop if order.stop not in (None, link.stop) and not trails else None
         # A leg grows with the fills of its entry, here as there: its quantity is no news.
-        qty = order.qty if order.qty != was_qty and link.approved.role == r.ENTRY else 0
+        qty = order.qty if order.qty != link.qty and link.approved.role == r.ENTRY else 0
         if not qty and limit is None and stop is None:
             return []
+        link.qty = qty or link.qty
+        link.limit = link.limit if limit is None else limit
+        link.stop = link.stop if stop is None else stop
         return [
             Input(
                 r.VENUE_CHANGE, link.approved.contract, self._time(order), link.approved.order,

@@ -36,6 +36,7 @@ class Events:
         """Take events in until the stream has stopped; `roll` begins another trading day."""
         s = self._s
         while events := await s.stream.get():
+            told = False
             for event in events:
                 if isinstance(event, Quote):
                     self._quote(event, roll)
@@ -43,6 +44,9 @@ class Events:
                     self._trade(event, roll)
                 else:
                     self._other(event)
+                    told = True
+            if told:  # the stream's copy of the account is as far as the whole batch
+                self._house.gate(s.timeline.now())
 
     # ------------------------------------------------------------ the market
     def _quote(self, quote: Quote, roll: Callable[[int], None]) -> None:
@@ -86,7 +90,8 @@ class Events:
             s.alarms(event.kind, "warning", event.text)
         elif isinstance(event, Stale) and not event.fresh:
             s.alarms("stale", "warning", f"{event.contract_id}: silent for {event.silent_s:.0f} s")
-        self._house.gate(s.timeline.now())
+        if isinstance(event, Gap):
+            self._house.gate(now)
 
     def _resynced(self, event: Resynced) -> None:
         """The account was read: what is new goes to the engine before anything else does."""

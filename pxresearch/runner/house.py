@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 
+from pxresearch.accountdir import Box, Command, Latch
+from pxresearch.accountdir.latch import check_release
 from pxresearch.brokers.base import Input
 from pxresearch.clock import NS
 from pxresearch.core import records as r
@@ -18,8 +20,6 @@ from pxresearch.journal import Kind
 from pxresearch.runner import look
 from pxresearch.runner.account import differences
 from pxresearch.runner.session import Session
-from pxresearch.accountdir import Box, Command, Latch
-from pxresearch.accountdir.latch import check_release
 
 CENT = 10_000  # micro-dollars
 _RULES = {"daily_loss": r.DAILY_LOSS_LIMIT, "max_order_qty": r.ORDER_QTY, "max_size": r.SIZE_TENTHS}

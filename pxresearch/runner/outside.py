@@ -11,8 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from pxresearch.health import Health
 from pxresearch.accountdir.folder import write_whole
+from pxresearch.health import Health
 
 STATUS_FILE = "status.json"
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from pxresearch.accountdir import AccountLock, account_folder
 from pxresearch.brokers.base import Approved
 from pxresearch.brokers.paper import PaperBroker
 from pxresearch.brokers.projectx import LiveSettings, ProjectXBroker
@@ -42,7 +43,6 @@ from pxresearch.runner.session import Connection, Session
 from pxresearch.runner.timeline import Timeline
 from pxresearch.runner.vitals import Vitals
 from pxresearch.runner.watchdog import Watchdog
-from pxresearch.accountdir import AccountLock, account_folder
 
 _LEAST_WAIT_S = 0.001
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 
+from pxresearch.accountdir import Latch
 from pxresearch.guardian import Duty, Guardian, Report
 from pxresearch.journal import Kind
 from pxresearch.runner import look
 from pxresearch.runner.session import Session
-from pxresearch.accountdir import Latch
 
 
 class Watchdog:
