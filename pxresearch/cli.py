@@ -31,6 +31,7 @@ from pxresearch import (
     cli_journal,
     cli_safety,
     cli_simulator,
+    cli_status,
 )
 from pxresearch.cli_common import (
     DEFAULT_CATALOG,
@@ -55,6 +56,7 @@ app.add_typer(cli_data.app, name="data")
 app.add_typer(cli_bench.app, name="bench", help="Measure the speed of this machine.")
 app.add_typer(cli_journal.app, name="journal")
 app.command()(cli_simulator.simulator)
+app.command()(cli_status.status)
 app.command()(cli_gateway.doctor)
 app.command()(cli_safety.flatten)
 app.command()(cli_safety.rearm)

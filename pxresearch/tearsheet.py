@@ -34,7 +34,7 @@ _DAY_NS = 86_400_000_000_000
 _POINTS = 4_000  # an equity curve is thinned to about this many
 _LIMIT_SHARE = 5  # limits are drawn while they stretch the axis no more than this many times
 
-_STYLE: Any = {
+STYLE: Any = {
     "font.size": 9.5,
     "axes.titlesize": 10.5,
     "axes.titleweight": "bold",
@@ -58,6 +58,7 @@ _STYLE: Any = {
     "legend.handletextpad": 0.5,
     "path.simplify": True,
 }
+"""Look of every figure."""
 
 
 class Sheet(Figure):
@@ -81,7 +82,7 @@ def png(figure: Figure, dpi: int) -> bytes:
 def sheet(result: Result, day: date | str | None = None, contract: str | None = None) -> Sheet:
     """Draw the whole tear sheet; see `Result.plot`."""
     choice = day_chart.choose(result.run, day, contract)
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = _figure(result, 12, 10)
         grid = figure.add_gridspec(3, 12, height_ratios=(3.5, 2.9, 2.4))
         day_chart.draw(figure.add_subplot(grid[0, :]), result.run, choice)
@@ -101,7 +102,7 @@ def day_sheet(
 ) -> Sheet:
     """Draw one day alone; see `Result.plot_day`."""
     choice = day_chart.choose(result.run, day, contract)
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = _figure(result, 12, 5.5)
         day_chart.draw(figure.add_subplot(), result.run, choice, between)
     return figure
@@ -109,7 +110,7 @@ def day_sheet(
 
 def equity_sheet(result: Result) -> Sheet:
     """Draw the equity curve alone; see `Result.plot_equity`."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = _figure(result, 12, 5)
         draw_equity(figure.add_subplot(), result.run)
     return figure

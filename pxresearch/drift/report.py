@@ -17,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 
+from pxresearch.accountdir.folder import write_whole
 from pxresearch.drift.stats import bootstrap, wilson
 
 FILE = "drift.json"
@@ -229,8 +230,6 @@ def stored(folder: Path) -> DriftReport:
 
 def store(folder: Path, report: DriftReport) -> None:
     """Write the report in one step: a reader sees the old one or the new one."""
-    from pxresearch.state.folder import write_whole
-
     write_whole(folder / FILE, msgspec.json.format(msgspec.json.encode(report), indent=1))
 
 
