@@ -25,6 +25,7 @@ import typer
 
 from pxresearch import (
     __version__,
+    cli_alert,
     cli_bench,
     cli_data,
     cli_gateway,
@@ -55,6 +56,7 @@ app = typer.Typer(
 app.add_typer(cli_data.app, name="data")
 app.add_typer(cli_bench.app, name="bench", help="Measure the speed of this machine.")
 app.add_typer(cli_journal.app, name="journal")
+app.add_typer(cli_alert.app, name="alert")
 app.command()(cli_simulator.simulator)
 app.command()(cli_status.status)
 app.command()(cli_gateway.doctor)

@@ -27,7 +27,7 @@ LAYERS = (
      "monitor", "guardian", "emergency", "drift", "overview", "promotion_ramp"),
     ("plan", "backtesting", "bench", "runner", "settings"),
     ("cli", "cli_bench", "cli_common", "cli_data", "cli_gateway", "cli_journal",
-     "cli_safety", "cli_simulator", "cli_status"),
+     "cli_alert", "cli_safety", "cli_simulator", "cli_status"),
 )  # fmt: skip
 CORE_MAY_IMPORT = {
     "__future__", "collections", "dataclasses", "enum", "functools", "itertools", "math", "numba",
@@ -44,7 +44,7 @@ ALSO = {
 PRINTERS = {
     "bench.fanout", "bench.hubsource", "bench.livesource", "cli", "cli_bench", "cli_common",
     "cli_data", "cli_gateway", "cli_journal", "cli_safety", "cli_simulator",
-    "cli_status",
+    "cli_alert", "cli_status",
 }  # fmt: skip
 CLOCK = {
     ("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today"),

@@ -61,7 +61,7 @@ def credentials(environ: Mapping[str, str] | None = None) -> Credentials:
     UsageError
         Missing, blank, or with stray characters; the text says which and what to do.
     """
-    user = _look_up(USER_VARIABLE, USER_VARIABLE, environ)
+    user = look_up(USER_VARIABLE, USER_VARIABLE, environ)
     if user is None:
         raise UsageError(
             f"no user name: set {USER_VARIABLE} to your platform login (not the e-mail), and "
@@ -69,20 +69,36 @@ def credentials(environ: Mapping[str, str] | None = None) -> Credentials:
         )
     if wrong := _wrong("user name", USER_VARIABLE, user):
         raise UsageError(wrong)
-    if _look_up(KEY_VARIABLE, user, environ) is None:
+    if look_up(KEY_VARIABLE, user, environ) is None:
         raise UsageError(
             f"no API key for {user!r}: set {KEY_VARIABLE}, or store it with "
             f"'keyring set {KEYRING_SERVICE} {user}'"
         )
-    return Credentials(user, _look_up(KEY_VARIABLE, user, environ) or "")
+    return Credentials(user, look_up(KEY_VARIABLE, user, environ) or "")
 
 
-def _look_up(variable: str, entry: str, environ: Mapping[str, str] | None) -> str | None:
+def look_up(variable: str, entry: str, environ: Mapping[str, str] | None) -> str | None:
+    """Secret out of the environment, else of the keyring; None where neither has it.
+
+    Parameters
+    ----------
+    variable
+        Name in the environment; a blank value counts as one.
+    entry
+        User name in the keyring, under the service ``pxresearch``.
+    environ
+        Environment variables; those of the process when None.
+
+    Raises
+    ------
+    UsageError
+        There is a keyring, and it cannot be read.
+    """
     found = (os.environ if environ is None else environ).get(variable)
-    return _from_keyring(entry) if found is None else found
+    return _from_keyring(variable, entry) if found is None else found
 
 
-def _from_keyring(entry: str) -> str | None:
+def _from_keyring(variable: str, entry: str) -> str | None:
     if util.find_spec("keyring") is None:
         return None
     broken: type[Exception] = import_module("keyring.errors").KeyringError
@@ -91,7 +107,7 @@ def _from_keyring(entry: str) -> str | None:
     except broken as error:
         why = str(error)
     raise UsageError(
-        f"the keyring of this system cannot be read ({why}); set {USER_VARIABLE} and {KEY_VARIABLE}"
+        f"the keyring of this system cannot be read ({why}); set {variable} in the environment"
     )
 
 
