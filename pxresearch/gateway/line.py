@@ -4,8 +4,8 @@ A general HTTP client takes over a millisecond for what is one write and one rea
 a request are put together and written at once. h11 reads the answers: it knows how they are framed.
 
 A request is written once, to a connection that shows no sign of its end, and a connection whose
-answer did not come whole is never used again. `Ended` and OSError say that nothing was sent,
-`Broken` that it may have been.
+answer did not come whole is never used again. What `open` or `ask` raises says that nothing was
+sent; once `ask` has returned, the request may have arrived.
 
 No variable that outlives a write holds a request, because its token would show in a traceback.
 
@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import select
+import socket
 import ssl
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, cast
@@ -40,10 +41,6 @@ class Answer(NamedTuple):
     body: bytes
 
 
-class Ended(Exception):
-    """Nothing was written: the connection had ended before, or the request cannot be put so."""
-
-
 class Broken(Exception):
     """The connection ended, or what came is no answer; the request may have arrived."""
 
@@ -54,6 +51,7 @@ class Line(asyncio.Protocol):
     def __init__(self, lines: Lines) -> None:
         self._lines = lines
         self._transport: asyncio.Transport | None = None
+        self._readable: Callable[[], bool] = lambda: True
         self._reader = h11.Connection(h11.CLIENT)
         self._answer: asyncio.Future[Answer] | None = None
         self._head: h11.Response | None = None
@@ -63,36 +61,26 @@ class Line(asyncio.Protocol):
     def usable(self) -> bool:
         """Whether it is open and quiet: what can be read from an idle one is its end."""
         transport = self._transport
-        if transport is None or transport.is_closing():
-            return False
-        return not _readable(transport.get_extra_info("socket").fileno())
+        return transport is not None and not transport.is_closing() and not self._readable()
 
-    async def ask(self, request: Callable[[], bytes]) -> Answer:
-        """Write a request and wait for its answer; one at a time.
+    def ask(self, request: Callable[[], bytes]) -> asyncio.Future[Answer]:
+        """Write a request now; the future gets its answer, or `Broken`. One at a time.
 
         Raises
         ------
-        Ended
-            Nothing was written.
-        Broken
-            No whole answer came.
+        ConnectionError
+            It has ended, or is in use. Nothing was written, whatever is raised.
         """
-        if self._transport is None or not self.usable:
-            self.drop()
-            raise Ended("the connection was closed")
-        self._answer = asyncio.get_running_loop().create_future()
-        try:
-            self._transport.write(request())
-            self._expect()
-            return await self._answer
-        finally:
-            done = self._answer.done() and not self._answer.cancelled()
-            whole = done and self._answer.exception() is None
-            self._answer, self._head = None, None
-            if whole and self._again():
-                self._lines.give_back(self)
-            else:
-                self.drop()
+        if self._transport is None or self._transport.is_closing():
+            raise ConnectionError("the connection was closed")
+        if self._reader.our_state is not h11.IDLE:
+            raise ConnectionError("the connection is in use")
+        answer = asyncio.get_running_loop().create_future()
+        self._transport.write(request())
+        self._answer = answer
+        answer.add_done_callback(self._over)
+        self._expect()
+        return answer
 
     def drop(self) -> None:
         """Close it at once."""
@@ -103,6 +91,7 @@ class Line(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
         self._transport = cast("asyncio.Transport", transport)
+        self._readable = _watch(transport.get_extra_info("socket"))
 
     def data_received(self, data: bytes) -> None:
         """Read on in the answer that is awaited; anything else ends the connection."""
@@ -128,13 +117,16 @@ class Line(asyncio.Protocol):
         self._reader.send(h11.Request(method="POST", target="/", headers=[("Host", "gateway")]))
         self._reader.send(h11.EndOfMessage())
 
-    def _again(self) -> bool:
-        """Whether another request may follow; if so the reader is ready for it."""
+    def _over(self, answer: asyncio.Future[Answer]) -> None:
+        """Make ready for the next, where the answer came whole and the connection stays open."""
+        whole = not answer.cancelled() and answer.exception() is None
+        self._answer, self._head = None, None
         reader = self._reader
-        if reader.their_state is not h11.DONE or reader.trailing_data[0]:
-            return False
-        reader.start_next_cycle()
-        return True
+        if whole and reader.their_state is h11.DONE and not reader.trailing_data[0]:
+            reader.start_next_cycle()
+            self._lines.give_back(self)
+        else:
+            self.drop()
 
     def _read(self, data: bytes) -> None:
         try:
@@ -199,11 +191,11 @@ class Lines:
 
         Raises
         ------
-        Ended
+        ValueError
             A token that is no header value.
         """
         if not (token.isascii() and token.isprintable()):
-            raise Ended("the token has characters that cannot be sent")
+            raise ValueError("the token has characters that cannot be sent")
         head = (
             f"POST {self._base}{path} HTTP/1.1\r\n{self._head}\r\nAuthorization: Bearer {token}"
             f"\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -253,7 +245,8 @@ class Lines:
             await asyncio.gather(self._opening, return_exceptions=True)
         for line in list(self._all):
             line.drop()
-        await asyncio.sleep(0)  # the loop closes their sockets in its next turn
+        while self._all:  # the loop closes their sockets in its next turns
+            await asyncio.sleep(0)
 
     async def _ahead(self) -> None:
         """Open one, at once if the last was good, else after a pause that grows."""
@@ -270,10 +263,10 @@ class Lines:
                 return
 
 
-def _readable(fd: int) -> bool:
-    """Whether a socket has something to read, or its end."""
-    if hasattr(select, "poll"):  # `select` takes no descriptor above 1023
-        poll = select.poll()
-        poll.register(fd, select.POLLIN)
-        return bool(poll.poll(0))
-    return bool(select.select([fd], [], [], 0)[0])
+def _watch(sock: socket.socket) -> Callable[[], bool]:
+    """Something that tells whether a socket has anything to read, or its end."""
+    if not hasattr(select, "poll"):
+        return lambda: bool(select.select([sock], [], [], 0)[0])
+    poll = select.poll()  # `select` takes no descriptor above 1023
+    poll.register(sock, select.POLLIN)
+    return lambda: bool(poll.poll(0))

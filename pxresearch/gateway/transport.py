@@ -11,7 +11,9 @@ I/O: the network, through httpx and `line`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -20,14 +22,15 @@ import msgspec
 
 from pxresearch.clock import NS, Clock
 from pxresearch.gateway import wire
-from pxresearch.gateway.line import Answer, Ended, Lines
+from pxresearch.gateway.line import Answer, Lines
 from pxresearch.gateway.profiles import Profile
 from pxresearch.gateway.tokens import Token
 
+T = TypeVar("T")
 # Raised before a byte of the request can have left.
 _NOT_SENT = (
     httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol,
-    httpx.InvalidURL, httpx.LocalProtocolError, Ended,
+    httpx.InvalidURL, httpx.LocalProtocolError,
 )  # fmt: skip
 _HEADERS = {
     "Accept": "application/json", "Content-Type": "application/json", "User-Agent": "pxresearch",
@@ -93,7 +96,8 @@ class Transport:
         self, operation: wire.Operation, body: Callable[[], bytes], token: Token | None
     ) -> Reply | NoReply:
         """Send one request of an operation, once."""
-        return await self._reply(self._through_client("POST", operation.path, body, token))
+        work = self._through_client("POST", operation.path, body, token)
+        return await self._reply(self._clock.now(), work)
 
     async def mutate(
         self, operation: wire.Operation, body: Callable[[], bytes], token: Token
@@ -104,19 +108,17 @@ class Transport:
             return await self.post(operation, body, token)
         start = self._clock.now()
         try:
-            line = lines.take() or await self._clock.within(self._limit, lines.open())
-        except TimeoutError:
-            why = f"not sent: no connection within {self._limit:g} s"
-            return NoReply(why=why, sent=False, took_s=self._took(start))
-        except OSError as error:
-            return NoReply(why=f"not sent: {error}", sent=False, took_s=self._took(start))
-        return await self._reply(
-            line.ask(lambda: lines.request(operation.path, token.reveal(), body()))
-        )
+            line = lines.take() or await self._limited(lines.open())
+            answer = line.ask(lambda: lines.request(operation.path, token.reveal(), body()))
+        except Exception as error:  # noqa: BLE001 - nothing is written before `ask` returns
+            what = str(error) or f"no connection within {self._limit:g} s"
+            return NoReply(why=f"not sent: {what}", sent=False, took_s=self._took(start))
+        return await self._reply(start, answer)
 
     async def get(self, path: str) -> Reply | NoReply:
         """Send a GET without a token."""
-        return await self._reply(self._through_client("GET", path, None, None))
+        work = self._through_client("GET", path, None, None)
+        return await self._reply(self._clock.now(), work)
 
     async def _through_client(
         self, method: str, path: str, body: Callable[[], bytes] | None, token: Token | None
@@ -128,10 +130,9 @@ class Transport:
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Answer(response.status_code, headers, response.content)
 
-    async def _reply(self, work: Coroutine[None, None, Answer]) -> Reply | NoReply:
-        start = self._clock.now()
+    async def _reply(self, start: int, work: Awaitable[Answer]) -> Reply | NoReply:
         try:
-            answer = await self._clock.within(self._limit, work)
+            answer = await self._limited(work)
         except TimeoutError:
             why = f"no answer within {self._limit:g} s"
             return NoReply(why=why, sent=True, took_s=self._took(start))
@@ -144,6 +145,10 @@ class Transport:
             status=answer.status, body=answer.body, headers=answer.headers,
             took_s=self._took(start),
         )  # fmt: skip
+
+    async def _limited(self, work: Awaitable[T]) -> T:
+        async with asyncio.timeout(self._limit * _HARD_LIMIT):
+            return await self._clock.within(self._limit, work)
 
     def _took(self, start: int) -> float:
         return (self._clock.now() - start) / NS

@@ -216,9 +216,11 @@ class Socket(WebSocketClient):
                     self._wait(sock, selectors.EVENT_READ, _SEND_TICKS)
 
     def _read(self) -> bytes:
-        sock = self._open_socket()
+        sock, event = self._open_socket(), selectors.EVENT_READ
         while True:
-            event = selectors.EVENT_READ
+            # What TLS has decrypted already does not show in the socket.
+            if not (isinstance(sock, ssl.SSLSocket) and sock.pending()):
+                self._wait(sock, event)
             try:
                 with self._io:
                     chunk = sock.recv(_CHUNK)
@@ -226,10 +228,9 @@ class Socket(WebSocketClient):
                     return chunk
                 raise Lost("stopped" if self._ending else "the connection was closed")
             except (BlockingIOError, ssl.SSLWantReadError):
-                pass
+                event = selectors.EVENT_READ
             except ssl.SSLWantWriteError:
                 event = selectors.EVENT_WRITE
-            self._wait(sock, event)
 
     def _open_socket(self) -> socket.socket:
         if self.sock is None or self._ending:
