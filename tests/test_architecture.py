@@ -23,11 +23,12 @@ LAYERS = (
     ("catalog", "tickdata", "block", "bars", "importers", "validation", "demo", "gateway"),
     ("brokers.base",),
     ("brokers", "simulator", "journal", "accountdir"),
-    ("alerts", "promotion", "report", "frames", "summary", "metrics", "tearsheet", "export", "health",
-     "monitor", "guardian", "emergency", "drift", "overview", "promotion_ramp"),
-    ("plan", "backtesting", "bench", "runner", "settings"),
+    ("promotion", "report", "frames", "summary", "metrics", "tearsheet", "export", "health",
+     "alerts", "monitor", "guardian", "emergency", "drift", "overview", "promotion_ramp"),
+    ("plan", "backtesting", "bench", "runner", "settings", "steering"),
     ("cli", "cli_bench", "cli_common", "cli_data", "cli_gateway", "cli_journal",
-     "cli_alert", "cli_safety", "cli_simulator", "cli_status"),
+     "cli_alert", "cli_safety", "cli_simulator", "cli_status", "cli_trade",
+     "cli_view"),
 )  # fmt: skip
 CORE_MAY_IMPORT = {
     "__future__", "collections", "dataclasses", "enum", "functools", "itertools", "math", "numba",

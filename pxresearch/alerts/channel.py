@@ -47,7 +47,6 @@ class Channel:
     def __init__(self, number: int, url: str) -> None:
         apprise = _apprise()
         service: Any = apprise.Apprise.instantiate(url)
-        del url
         if service is None:
             raise UsageError(
                 f"URL {number} of {VARIABLE} is none that apprise can read (it is not shown, for "

@@ -41,14 +41,12 @@ class Heartbeat:
     """
 
     def __init__(self, url: str, *, period_s: float = PERIOD_S) -> None:
-        sound = url.startswith(("http://", "https://")) and not any(c.isspace() for c in url)
-        self._url = url if sound else ""
-        del url
-        if not sound:
+        if not url.startswith(("http://", "https://")) or any(c.isspace() for c in url):
             raise UsageError(
                 f"{VARIABLE} holds no URL that begins with http:// or https:// (it is not shown, "
                 "for it may hold a secret); copy the ping URL of your monitor"
             )
+        self._url = url
         # httpx writes each URL it asks for into its logger
         for name in ("httpx", "httpcore"):
             logging.getLogger(name).setLevel(logging.WARNING)
