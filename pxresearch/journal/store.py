@@ -133,6 +133,7 @@ class Store:
         """Close; one plain file is left, unless somebody reads it just now."""
         try:
             with contextlib.suppress(sqlite3.OperationalError):
+                self.db.execute("PRAGMA busy_timeout=0")
                 self.db.execute("PRAGMA journal_mode=DELETE")
         finally:
             self.db.close()

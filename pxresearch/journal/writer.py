@@ -125,28 +125,39 @@ class Journal:
         self, what: int, k: int, ts: int, a: int, b: int, c: int, d: int, received: int
     ) -> int:
         """Hand over what the engine was told; returns its sequence number."""
+        row = ROW.pack(what, k, ts, a, b, c, d, received)
         with self._lock:
+            if not self._keeping and self._pass_over(ts):
+                return self.last_seq
             self.last_seq += 1
-            if not self._keeping:
-                return self._pass_over(ts)
             if not self._inputs:
                 self._inputs_since = self._clock.now()
-            self._inputs += ROW.pack(what, k, ts, a, b, c, d, received)
-            if len(self._inputs) >= _BLOCK:
-                self._seal(self.last_seq)
-            return self.last_seq
+            self._inputs += row
+            full, seq = len(self._inputs) >= _BLOCK, self.last_seq
+            if full:
+                self._seal(seq)
+        if full and not self._threads:
+            self._flush()
+        return seq
 
     def write(self, kind: Kind, ts: int, data: Mapping[str, Any] | msgspec.Struct | bytes) -> int:
         """Hand over a row (a snapshot as bytes); returns its sequence number.
 
         Secrets in it are hidden. It is copied: the caller may go on changing `data`.
+
+        Raises
+        ------
+        ValueError
+            No such kind, or a time beyond int64: the row could never be written.
         """
-        body = encode(data)
+        kind, ts, body = Kind(kind), int(ts), encode(data)
+        if not -(2**63) <= ts < 2**63:
+            raise ValueError(f"a time must be ns that an int64 holds, received {ts}")
         with self._lock:
             self._seal(self.last_seq)
+            if not self._keeping and self._pass_over(ts):
+                return self.last_seq
             self.last_seq += 1
-            if not self._keeping:
-                return self._pass_over(ts)
             self._put(_Waiting(self.last_seq, 1, ts, kind, body, self._clock.now()))
             return self.last_seq
 
@@ -157,26 +168,26 @@ class Journal:
             ts = ROW.unpack_from(self._inputs, len(self._inputs) - ROW_BYTES)[2]
             block, self._inputs = self._inputs, bytearray()
             self._put(_Waiting(last - n + 1, n, ts, Kind.INPUT, block, self._inputs_since))
-            if not self._threads and self._keeping:
-                self._wake.set()
 
     def _put(self, row: _Waiting) -> None:
         self._queue.append(row)
         self._held += row.cost
         self._keeping = not self._closed and self._held < MOST_BYTES
 
-    def _pass_over(self, ts: int) -> int:
-        """Count what no memory is left for; a GAP row takes its number once there is room again."""
+    def _pass_over(self, ts: int) -> bool:
+        """Only count the next row, because no memory is left; False when there is room again."""
         if self._closed:
-            self.last_seq -= 1
             raise JournalError(f"the journal {self.path} is closed; nothing can be added")
-        gap = self._gap or _Waiting(self.last_seq, 0, ts, Kind.GAP, b"", self._clock.now())
-        self._gap = gap._replace(n=gap.n + 1)
         if self._held < MOST_BYTES // 2:
             self._end_gap(ts)
-        return self.last_seq
+            return False
+        self.last_seq += 1
+        gap = self._gap or _Waiting(self.last_seq, 0, ts, Kind.GAP, b"", self._clock.now())
+        self._gap = gap._replace(n=gap.n + 1)
+        return True
 
     def _end_gap(self, ts: int) -> None:
+        """Let a GAP row take the numbers of what was only counted."""
         if self._gap is not None:
             gap = Gap(of="journal", since=self._gap.ts, until=ts, missed=self._gap.n, why=_TOO_MUCH)
             self._lost.append(range(self._gap.seq, self._gap.seq + self._gap.n))
@@ -192,13 +203,12 @@ class Journal:
         JournalError
             The disk refuses, or the row was lost while it did.
         """
+        if not self._threads and seq > self._stored:
+            self._flush()
         if self._is_stored(seq):
             return
         if not self._threads:
-            self._flush()
-            if not self._is_stored(seq):
-                raise self._error()
-            return
+            raise self._error()
         future = asyncio.get_running_loop().create_future()
         with self._lock:
             if self.failed is not None or self._closed:
@@ -284,11 +294,11 @@ class Journal:
             return list(itertools.islice(self._queue, _BATCH))
 
     def _chain(self, batch: list[_Waiting]) -> list[Stored]:
-        rows, head, quick = [], self._store.head, bool(self._waiters)
+        rows, head = [], self._store.head
         for one in batch:
             data = bytes(one.data)
             if one.kind == Kind.INPUT:
-                data = pack(data, quick=quick)
+                data = pack(data)
             elif one.kind == Kind.SNAPSHOT:
                 data = zlib.compress(data, 1)
             row = chained(head, one.seq, one.n, one.ts, one.kind.value, data)
@@ -312,8 +322,12 @@ class Journal:
             _settle(future, None)
 
     def _refuse(self, error: Exception) -> None:
+        self._refusal = f"{type(error).__name__}: {error}"
+        self._give_up()
+
+    def _give_up(self) -> None:
+        """Tell everybody who still waits that it is not stored."""
         with self._lock:
-            self._refusal = f"{type(error).__name__}: {error}"
             waiters, self._waiters = self._waiters, []
         for _, future in waiters:
             _settle(future, self._error())
@@ -338,6 +352,7 @@ class Journal:
         self._stop.set()
         for thread in self._threads:
             thread.join(CLOSE_TRIES * RETRY_S + 2.0)
+        self._give_up()
         left = self.last_seq - self._stored
         if not any(thread.is_alive() for thread in self._threads):
             with contextlib.suppress(OSError):
