@@ -29,9 +29,9 @@ from pxresearch.cli_gateway import DEFAULT_PROFILE, ProfileOption, UrlOption
 from pxresearch.errors import UsageError
 
 if TYPE_CHECKING:
-    from pxresearch.emergency import Outcome
-    from pxresearch.gateway.profiles import Profile
     from pxresearch.accountdir import Box, Command
+    from pxresearch.emergency import Ended
+    from pxresearch.gateway.profiles import Profile
 
 AccountOption = Annotated[int, typer.Option("--account", help="Id of the account.")]
 _TAKEN_S = 5.0  # a process takes its commands once a second
@@ -76,13 +76,13 @@ def flatten(
 async def _flatten(
     where: Profile, account: int | None, all_: bool, state: Path, reason: str | None,
     limit_s: float,
-) -> list[Outcome]:  # fmt: skip
+) -> list[Ended]:  # fmt: skip
     """Halt, then flatten; without a reason (None) nothing is halted."""
+    from pxresearch.accountdir import account_ids
     from pxresearch.clock import WallClock
-    from pxresearch.emergency import account_numbers, flatten_accounts, halt, log_in
+    from pxresearch.emergency import URGENT, flatten_accounts, halt, log_in
     from pxresearch.gateway.credentials import credentials
     from pxresearch.gateway.rest import Rest
-    from pxresearch.accountdir import account_ids
 
     clock = WallClock()
 
@@ -93,11 +93,11 @@ async def _flatten(
 
     wanted = [] if account is None else [account]
     stop([*account_ids(state), *wanted] if all_ else wanted)
-    rest = Rest(where, credentials(), clock=clock)
+    rest = Rest(where, credentials(), clock=clock, settings=URGENT)
     try:
+        await log_in(rest)
         if all_:
-            await log_in(rest)
-            wanted = sorted({*wanted, *await account_numbers(rest)})
+            wanted = sorted({*wanted, *(one.id for one in await rest.accounts())})
             stop(wanted)
         tell(f"flattening account {', '.join(map(str, wanted))}")
         return await flatten_accounts(rest, wanted, clock=clock, limit_s=limit_s)
@@ -105,14 +105,14 @@ async def _flatten(
         await rest.close()
 
 
-def _to_dict(found: list[Outcome]) -> dict[str, Any]:
+def _to_dict(found: list[Ended]) -> dict[str, Any]:
     import msgspec
 
     rows = [{"account": one.account, **msgspec.to_builtins(one.flat)} for one in found]
     return {"flat": all(one.flat.verified for one in found), "accounts": rows}
 
 
-def _text(found: list[Outcome]) -> str:
+def _text(found: list[Ended]) -> str:
     rows = [
         {
             "account": str(one.account), "contract": proof.contract_id,
@@ -125,7 +125,7 @@ def _text(found: list[Outcome]) -> str:
     return "\n".join([*([table(rows)] if rows else []), *map(_verdict, found)])
 
 
-def _verdict(one: Outcome) -> str:
+def _verdict(one: Ended) -> str:
     flat = one.flat
     if flat.verified:
         nothing = "" if flat.contracts else "nothing was open; "
@@ -145,9 +145,9 @@ def rearm(
     state: StateOption = DEFAULT_STATE,
 ) -> None:
     """Release the kill switch of an account; the journal keeps the reason."""
-    from pxresearch.clock import WallClock
     from pxresearch.accountdir import Box, Latch, account_folder, account_ids
     from pxresearch.accountdir.latch import check_release
+    from pxresearch.clock import WallClock
 
     if account not in (known := account_ids(state)):
         raise UsageError(
@@ -166,8 +166,8 @@ def rearm(
 
 
 def _when(box: Box, command: Command, folder: Path) -> str:
-    from pxresearch.clock import NS, WallClock
     from pxresearch.accountdir import owner
+    from pxresearch.clock import NS, WallClock
 
     async def taken() -> bool:
         clock = WallClock()
@@ -252,10 +252,10 @@ def _trading_day(folder: Path) -> int:
     """Trading day of the session that runs, whose clock may not be the machine's; else today's."""
     import msgspec
 
-    from pxresearch.clock import WallClock
-    from pxresearch.health import Health
     from pxresearch.accountdir import owner
     from pxresearch.accountdir.latch import day_number
+    from pxresearch.clock import WallClock
+    from pxresearch.health import Health
 
     if owner(folder) is not None:
         try:

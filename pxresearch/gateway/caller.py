@@ -77,6 +77,8 @@ class RestSettings(msgspec.Struct, frozen=True, kw_only=True):
         First and longest wait between attempts; each is drawn between 0 and itself.
     token_margin_s
         How long before its end a token is renewed.
+    login_pause_s
+        Between renewals of the token, and after a refused login.
     budget, bar_budget, reserve
         Requests in 60 s; bar requests in 30 s; those of the first that only cancels, closes and the
         looking up of unknown orders may use.
@@ -87,12 +89,14 @@ class RestSettings(msgspec.Struct, frozen=True, kw_only=True):
     backoff_s: float = 0.5
     backoff_max_s: float = 15.0
     token_margin_s: float = 600.0
+    login_pause_s: float = 30.0
     budget: int = wire.BUDGET
     bar_budget: int = wire.BAR_BUDGET
     reserve: int = 40
 
     def __post_init__(self) -> None:
-        if self.attempts < 1 or min(self.timeout_s, self.backoff_s, self.token_margin_s) <= 0:
+        times = (self.timeout_s, self.backoff_s, self.token_margin_s, self.login_pause_s)
+        if self.attempts < 1 or min(times) <= 0:
             raise UsageError(f"attempts and times must be positive, received {self}")
 
 
@@ -105,6 +109,8 @@ class Caller:
         Counters and times.
     tokens
         The session token.
+    under_way
+        Requests that wait for their answer.
     clock_skew_s
         Our clock less the venue's, by the ``Date`` of its last answer, good to about a second.
     """
@@ -122,9 +128,10 @@ class Caller:
         self._rng = random.Random(seed)
         self.calls = CallLog(on_call)
         self.clock_skew_s: float | None = None
+        self.under_way = 0
         self.tokens = Tokens(
             self._login, self._validate, clock, margin_s=settings.token_margin_s,
-            on_notice=on_notice,
+            pause_s=settings.login_pause_s, on_notice=on_notice,
         )  # fmt: skip
 
     async def close(self) -> None:
@@ -197,7 +204,11 @@ class Caller:
             await self._clock.sleep(wait)
         sent = self._clock.now()
         budget.take(sent)
-        reply = await self._transport.post(operation, lambda: wire.encode(request()), token)
+        self.under_way += 1
+        try:
+            reply = await self._transport.post(operation, lambda: wire.encode(request()), token)
+        finally:
+            self.under_way -= 1
         verdict: Verdict
         if isinstance(reply, NoReply):
             verdict = Again(why=f"{operation.name}: {reply.why}")
@@ -226,7 +237,11 @@ class Caller:
             return _not_sent(f"{operation.name} was not sent: {error}")
         sent = self._clock.now()
         self._budget.take(sent)
-        reply = await self._transport.mutate(operation, lambda: wire.encode(request), token)
+        self.under_way += 1
+        try:
+            reply = await self._transport.mutate(operation, lambda: wire.encode(request), token)
+        finally:
+            self.under_way -= 1
         outcome: Outcome
         if isinstance(reply, NoReply):
             why = f"{operation.name}: {reply.why}"

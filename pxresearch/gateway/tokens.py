@@ -23,7 +23,6 @@ from pxresearch.gateway.wire import TOKEN_SECONDS
 
 _SAFETY_S = 5.0  # a token that ends while a request is on its way has ended
 _SHORTEST_S = 60.0  # a new token that ends sooner shows that our clock is wrong
-_RETRY_S = 30.0  # between renewals, and after a refused login
 _UNREACHED_S = 2.0  # after a login that did not get through its own attempts
 
 
@@ -94,6 +93,8 @@ class Tokens:
         Gives the text of a new token for a living one; None where the venue gives none.
     margin_s
         How long before its end a token is renewed.
+    pause_s
+        Between renewals, and after a refused login.
     on_notice
         Called with a sentence when a renewal failed while the old token still serves.
     """
@@ -101,10 +102,11 @@ class Tokens:
     def __init__(
         self, login: Callable[[], Awaitable[str]],
         validate: Callable[[Token], Awaitable[str | None]], clock: Clock, *,
-        margin_s: float = 600.0, on_notice: Callable[[str], None] | None = None,
+        margin_s: float = 600.0, pause_s: float = 30.0,
+        on_notice: Callable[[str], None] | None = None,
     ) -> None:  # fmt: skip
         self._login, self._validate, self._clock = login, validate, clock
-        self._margin, self._on_notice = margin_s, on_notice
+        self._margin, self._pause, self._on_notice = margin_s, pause_s, on_notice
         self._token: Token | None = None
         self._renewal: asyncio.Task[Token] | None = None
         self._not_before = 0
@@ -185,7 +187,7 @@ class Tokens:
     def _pause_s(self, now: int) -> float:
         """Seconds until the venue may be asked again; 0 also after the clock was set back."""
         wait = (self._not_before - now) / NS
-        return wait if 0 < wait <= _RETRY_S else 0.0
+        return wait if 0 < wait <= self._pause else 0.0
 
     def _start(self, *, fresh: bool) -> asyncio.Task[Token]:
         task = self._renewal
@@ -223,7 +225,7 @@ class Tokens:
             return
         error = task.exception()  # and it counts as seen
         self._failure = error if isinstance(error, GatewayError) else None
-        pause = _UNREACHED_S if isinstance(error, NotReachable) else _RETRY_S
+        pause = min(self._pause, _UNREACHED_S) if isinstance(error, NotReachable) else self._pause
         self._not_before = self._clock.now() + round(pause * NS)
         left = self.left_s
         if error is not None and left is not None and left > 0:
