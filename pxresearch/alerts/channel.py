@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
+import warnings
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
@@ -45,8 +46,7 @@ class Channel:
     """
 
     def __init__(self, number: int, url: str) -> None:
-        apprise = _apprise()
-        service: Any = apprise.Apprise.instantiate(url)
+        service = _service(url)
         if service is None:
             raise UsageError(
                 f"URL {number} of {VARIABLE} is none that apprise can read (it is not shown, for "
@@ -54,7 +54,6 @@ class Channel:
                 "service, and put blanks or line breaks between several"
             )
         self.name = f"{service.service_name} (URL {number})"
-        service.notify_format = apprise.NotifyFormat.TEXT
         self._service = service
 
     def __repr__(self) -> str:
@@ -108,27 +107,33 @@ def channels(environ: Mapping[str, str] | None = None) -> tuple[Channel, ...]:
     return tuple(Channel(number, url) for number, url in urls)
 
 
-class _Ear(logging.Handler):
-    """Keeps the harmless part of what apprise logs: it tells why a delivery failed nowhere else."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        text = record.getMessage()
-        if status := _STATUS.search(text):
-            _said.text = f"HTTP {status[1]}"
-        elif "onnection error" in text:
-            _said.text = "no connection"
-
-
 _said = threading.local()  # each channel is served by one thread
-_ear = _Ear()
 
 
-def _apprise() -> Any:
-    """Load apprise, with its loggers shut."""
+def _keep_reason(record: logging.LogRecord) -> bool:
+    """Filter of apprise's logger: no record leaves it, and why a delivery failed is kept.
+
+    Nowhere else does apprise tell that; only what cannot hold a secret is taken.
+    """
+    text = record.getMessage()
+    if status := _STATUS.search(text):
+        _said.text = f"HTTP {status[1]}"
+    elif "onnection error" in text:
+        _said.text = "no connection"
+    return False
+
+
+def _service(url: str) -> Any:
+    """Service of a URL, out of apprise with its loggers shut; None where it has none."""
     log = logging.getLogger("apprise")
-    log.propagate = False
     log.setLevel(logging.WARNING)
-    log.addHandler(_ear)  # a second time changes nothing
+    log.addFilter(_keep_reason)  # a second time changes nothing
     for below in ("urllib3", "requests_oauthlib", "oauthlib"):
         logging.getLogger(below).setLevel(logging.ERROR)
-    return import_module("apprise")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the first one loads every service, some of them dated
+        apprise = import_module("apprise")
+        service = apprise.Apprise.instantiate(url)
+    if service is not None:
+        service.notify_format = apprise.NotifyFormat.TEXT
+    return service

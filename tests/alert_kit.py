@@ -1,0 +1,94 @@
+"""What the tests of alerts share: an HTTP server that takes, refuses or hangs, and alerts."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from pxresearch.alerts import Alert, Channel, channels
+
+PATIENCE_S = 10.0
+
+
+class Server:
+    """Records what it is sent; answers with what `status` says of the path and the try's number."""
+
+    def __init__(self) -> None:
+        self.bodies: list[dict[str, Any]] = []
+        self.paths: list[str] = []
+        self.status: Callable[[str, int], int] = lambda path, number: 200
+        self.hang = threading.Event()  # set: /hang answers
+        self._news = threading.Condition()
+        kit = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                kit.answer(self, self.rfile.read(int(self.headers["Content-Length"])))
+
+            def do_GET(self) -> None:
+                kit.answer(self, b"{}")
+
+            def log_message(self, *args: Any) -> None:
+                pass
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._http.daemon_threads = True
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,))
+        self._thread.start()
+        self.port = self._http.server_address[1]
+
+    def answer(self, handler: BaseHTTPRequestHandler, body: bytes) -> None:
+        """Record one request, and answer it."""
+        if "/hang" in handler.path:
+            self.hang.wait(PATIENCE_S)
+        with self._news:
+            self.paths.append(handler.path)
+            status = self.status(handler.path, len(self.paths))
+            if status < 300:
+                self.bodies.append(json.loads(body))
+            self._news.notify_all()
+        with contextlib.suppress(OSError):  # who asked may have left
+            handler.send_response(status)
+            handler.send_header("Content-Length", "0")
+            handler.end_headers()
+
+    def wait(self, ready: Callable[[], bool]) -> None:
+        """Wait until something is so; fail when it never is."""
+        with self._news:
+            assert self._news.wait_for(ready, PATIENCE_S), (self.paths, self.bodies)
+
+    @property
+    def texts(self) -> list[str]:
+        """Texts of the alerts that were taken, in order."""
+        return [body["message"] for body in self.bodies]
+
+    def channels(self, *paths: str) -> tuple[Channel, ...]:
+        """Real channels of apprise, one a path."""
+        urls = " ".join(f"json://127.0.0.1:{self.port}/{path}" for path in paths)
+        return channels({"PXRESEARCH_ALERTS": urls})
+
+    def close(self) -> None:
+        """Let who hangs go, and end."""
+        self.hang.set()
+        self._http.shutdown()
+        self._thread.join()
+        self._http.server_close()
+
+
+@contextlib.contextmanager
+def server() -> Iterator[Server]:
+    """A server on a free port of this machine."""
+    one = Server()
+    try:
+        yield one
+    finally:
+        one.close()
+
+
+def alert(text: str, level: str = "warning", ts: int = 0) -> Alert:
+    """Alert with a text."""
+    return Alert(ts=ts, kind="test", level=level, title=f"about {text}", text=text, key=text)
