@@ -102,7 +102,7 @@ def _text(one: Overview) -> str:
         if one.promotion.rows:
             parts.append(table([row.row() for row in one.promotion.rows]))
     if one.next_day:
-        parts.append(f"next: {one.next_day}")
+        parts.append(f"ramp: {one.next_day}")
     if one.live:
         parts.append(_live(one))
     parts.append(_drift(one.drift))
@@ -121,6 +121,7 @@ def _head(one: Overview) -> str:
         lines.append(f"NO NEWS FROM IT: its status is {age}. 'pxresearch flatten' works without it")
     if one.halted:
         lines.append(f"KILL SWITCH: {one.halted}")
+    lines += [f"DAMAGED: {name}: {why}" for name, why in one.damaged.items()]
     return "\n".join(lines)
 
 

@@ -9,6 +9,7 @@ I/O: reads the folder of one account; `drift.account.update` when it is asked to
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,14 @@ from pxresearch.accountdir.lock import Owner, owner
 from pxresearch.drift.report import Comparison, DriftReport, stored
 from pxresearch.errors import PxError, StateError
 from pxresearch.health import Health
-from pxresearch.promotion import Identity, PaperSession, Promotion, judge, live_days, sessions
+from pxresearch.promotion import (
+    Identity,
+    PaperSession,
+    Promotion,
+    count_live_days,
+    judge_sessions,
+    sessions,
+)
 from pxresearch.promotion_ramp import ramp
 from pxresearch.sessions import trading_day
 
@@ -45,6 +53,8 @@ class Overview:
         Of the newest session: what `promotion` and `next_day` speak of. None without a session.
     live
         Live sessions, oldest first.
+    damaged
+        Journals that cannot be believed, by name, and why.
     next_day
         What the ramp allows on the next live day, in words.
     """
@@ -58,6 +68,7 @@ class Overview:
     identity: Identity | None
     promotion: Promotion | None
     live: tuple[PaperSession, ...]
+    damaged: dict[str, str]
     next_day: str
     drift: DriftReport
 
@@ -79,6 +90,7 @@ class Overview:
             "strategy": self.identity and self.identity.strategy,
             "promotion": self.promotion and promotion_dict(self.promotion),
             "live_sessions": [live_row(one) for one in self.live],
+            "damaged": self.damaged,
             "next_live_day": self.next_day,
             "drifting": list(self.drift.drifting),
             "checks": {
@@ -101,10 +113,8 @@ def overview(folder: Path, now: int) -> Overview:
     """
     running, who = _running(folder)
     health = _health(folder)
-    live = sessions(folder, "live")
-    held = [one for one in (*sessions(folder), *live) if one.identities]
-    newest = max(held, key=lambda one: (one.day, one.path.name), default=None)
-    identity = None if newest is None else newest.identities[-1]
+    paper, live = sessions(folder), sessions(folder, "live")
+    identity = _newest(paper, live)
     latch = Latch(folder).read()
     return Overview(
         account=int(folder.name),
@@ -114,9 +124,10 @@ def overview(folder: Path, now: int) -> Overview:
         age_s=None if health is None else (now - health.ts) / 1e9,
         halted="" if latch is None else str(latch),
         identity=identity,
-        promotion=None if identity is None else judge(folder, identity),
+        promotion=None if identity is None else judge_sessions(paper, identity),
         live=tuple(live),
-        next_day="" if identity is None else _next_day(folder, identity, now),
+        damaged={one.path.name: one.damage for one in (*paper, *live) if one.damage},
+        next_day="" if identity is None else _next_day(live, identity, now),
         drift=stored(folder),
     )
 
@@ -152,6 +163,17 @@ def live_row(one: PaperSession) -> dict[str, Any]:
     }
 
 
+def _newest(paper: Sequence[PaperSession], live: Sequence[PaperSession]) -> Identity | None:
+    """Identity of the newest session; a live one's before the ramp, where paper knows it."""
+    held = [one for one in (*live, *paper) if one.identities]
+    if not held:
+        return None
+    newest = max(held, key=lambda one: one.day).identities[-1]
+    known = [one.identities[-1] for one in paper if one.identities]
+    alike = [one for one in known if not one.changes(newest, ramp=True)]
+    return alike[-1] if alike else newest
+
+
 def _running(folder: Path) -> tuple[bool, Owner | None]:
     try:
         who = owner(folder)
@@ -167,9 +189,10 @@ def _health(folder: Path) -> Health | None:
     return None
 
 
-def _next_day(folder: Path, identity: Identity, now: int) -> str:
+def _next_day(live: Sequence[PaperSession], identity: Identity, now: int) -> str:
     try:
-        return ramp(live_days(folder, identity, trading_day(now)), identity.programme)[1]
+        days = count_live_days(live, identity, trading_day(now))
+        return ramp(days, identity.programme)[1]
     except PxError as error:
         return str(error)
 

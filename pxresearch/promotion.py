@@ -11,19 +11,17 @@ I/O: reads the journals of one account's folder, and the drift report beside the
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from pxresearch.brokers.session import FillModel
 from pxresearch.drift.report import DayCheck, stored
 from pxresearch.errors import PxError, UsageError
 from pxresearch.instruments import contract
-from pxresearch.journal import Header, Kind, SessionEnd, check, read
-from pxresearch.programmes import Programme
+from pxresearch.journal import Kind, SessionEnd, check, read
+from pxresearch.promotion_identity import Identity, listed, source_hash
 from pxresearch.sessions import session
 
 NEEDED = 5
@@ -35,76 +33,11 @@ COVERAGE = 0.95
 LEAST_REASON = 10
 """Characters of the reason that an override needs."""
 
-RAMPED = ("max_size_tenths", "max_order_qty", "daily_loss_limit_micros")
-"""Rules that the ramp of the first live days makes tighter (promotion_ramp)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
-    """What exactly trades.
-
-    Attributes
-    ----------
-    strategy, source_hash
-        Class, and :func:`source_hash` of its file.
-    parameters
-        Every parameter with its value, defaults included.
-    contracts
-        Codes, in the order in which the strategy sees them.
-    programme, fills
-        Every rule of the account, and how paper orders fill.
-    """
-
-    strategy: str
-    source_hash: str
-    parameters: Mapping[str, int | float | bool]
-    contracts: tuple[str, ...]
-    programme: Programme
-    fills: FillModel
-
-    @classmethod
-    def of(cls, header: Header) -> Identity:
-        """Identity of the session that a journal's header describes."""
-        return cls(
-            strategy=header.strategy,
-            source_hash=source_hash(header.source),
-            parameters=header.parameters,
-            contracts=tuple(header.contracts),
-            programme=header.programme,
-            fills=header.fills,
-        )
-
-    def changes(self, wanted: Identity, *, ramp: bool = False) -> list[str]:
-        """What would have to change to make this one the other, in words; empty when they agree.
-
-        Parameters
-        ----------
-        ramp
-            Pass over the rules that the ramp of the first live days makes tighter.
-        """
-        found = []
-        if self.strategy != wanted.strategy:
-            found.append(f"strategy {self.strategy} -> {wanted.strategy}")
-        if self.source_hash != wanted.source_hash:
-            found.append(f"source {self.source_hash[:8]} -> {wanted.source_hash[:8]}")
-        if self.contracts != wanted.contracts:
-            found.append(f"contracts {_list(self.contracts)} -> {_list(wanted.contracts)}")
-        found += _differing(self.parameters, wanted.parameters)
-        passed = RAMPED if ramp else ()
-        found += _differing(_rules(self.programme, passed), _rules(wanted.programme, passed))
-        return found + _differing(_fills(self.fills), _fills(wanted.fills))
-
-
-def source_hash(source: str) -> str:
-    """SHA-256 of a strategy's source; line endings and what trails a line do not count.
-
-    Examples
-    --------
-    >>> source_hash("x = 1\\r\\n") == source_hash("x = 1\\n")
-    True
-    """
-    lines = [line.rstrip() for line in source.splitlines()]
-    return hashlib.sha256("\n".join(lines).rstrip("\n").encode()).hexdigest()
+__all__ = [
+    "COVERAGE", "LEAST_REASON", "NEEDED", "Identity", "PaperSession", "Promotion", "Verdict",
+    "count_live_days", "journals", "judge", "judge_sessions", "live_days", "override", "sessions",
+    "source_hash",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +83,7 @@ class PaperSession:
             text for identity in self.identities for text in identity.changes(wanted, ramp=ramp)
         ]
         if not any(_trades(code, self.day) for code in wanted.contracts):
-            found.append(f"{self.day} is no trading day of {_list(wanted.contracts)}")
+            found.append(f"{self.day} is no trading day of {listed(wanted.contracts)}")
         found += self._ending()
         if self.check is not None and not self.check.clean:
             found.append(f"drift: {self.check.text}")
@@ -163,7 +96,7 @@ class PaperSession:
         found = [f"unresolved: {fault}" for fault in end.faults]
         if self.coverage < COVERAGE:
             found.append(f"covers {_percent(self.coverage)}, needs {_percent(COVERAGE)}")
-        if not end.complete:
+        elif not end.complete:
             why = end.reason or "no reason given"
             found.append(f"it did not run to the end of its day ({why})")
         if not end.flat:
@@ -236,8 +169,15 @@ def judge(folder: Path, wanted: Identity, *, needed: int = NEEDED) -> Promotion:
     needed
         Distinct trading days.
     """
+    return judge_sessions(sessions(folder), wanted, needed=needed)
+
+
+def judge_sessions(
+    found: Sequence[PaperSession], wanted: Identity, *, needed: int = NEEDED
+) -> Promotion:
+    """Judge paper sessions that have been read; see :func:`judge`."""
     rows, days = [], set()
-    for one in sessions(folder):
+    for one in found:
         why = one.faults(wanted)
         if not why and one.day in days:
             why = ["a second session of the same day"]
@@ -255,9 +195,14 @@ def live_days(folder: Path, wanted: Identity, today: date) -> int:
     A short day counts here: the ramp asks for days that went well, not for hours. A day whose
     drift check failed does not count, so the ramp stays where it is.
     """
+    return count_live_days(sessions(folder, "live"), wanted, today)
+
+
+def count_live_days(found: Sequence[PaperSession], wanted: Identity, today: date) -> int:
+    """Count live sessions that have been read; see :func:`live_days`."""
     return len({
         one.day
-        for one in sessions(folder, "live")
+        for one in found
         if one.day < today and one.end is not None and one.end.flat and not one.end.faults
         and not one.damage and (one.check is None or one.check.clean)
         and not any(identity.changes(wanted, ramp=True) for identity in one.identities)
@@ -338,42 +283,6 @@ def _day_of(path: Path) -> date:
 
 def _date(yyyymmdd: int) -> date:
     return date(yyyymmdd // 10_000, yyyymmdd // 100 % 100, yyyymmdd % 100)
-
-
-def _rules(programme: Programme, passed: Sequence[str]) -> dict[str, Any]:
-    """Every rule by name; where a number was read is not a rule."""
-    bare = replace(
-        programme, restrictions=tuple(replace(one, source="") for one in programme.restrictions)
-    )
-    skip = {"source", *passed}
-    return {f.name: getattr(bare, f.name) for f in fields(bare) if f.name not in skip}
-
-
-def _fills(fills: FillModel) -> dict[str, Any]:
-    plain = {f.name: getattr(fills, f.name) for f in fields(fills) if f.name != "latency"}
-    delays = {
-        f"{name} latency (ns)": tuple(fills.latency.samples(name).tolist())
-        for name in ("feed", "entry", "ack")
-    }
-    return plain | delays
-
-
-def _differing(own: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    names = sorted(own.keys() | wanted.keys())
-    return [
-        f"{name} {_short(own.get(name))} -> {_short(wanted.get(name))}"
-        for name in names
-        if own.get(name) != wanted.get(name) or type(own.get(name)) is not type(wanted.get(name))
-    ]
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."
-
-
-def _list(codes: Sequence[str]) -> str:
-    return ", ".join(codes)
 
 
 def _percent(share: float) -> str:

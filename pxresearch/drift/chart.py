@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _COLORS = {"paper": WIN, "backtest": AMBER, "live": LONG}
 _STATE = {DRIFTS: LOSS, WATCH: AMBER}
+_LABELS = 8  # days that are named on the axis
 _BINS = 41  # slippage beyond ten ticks either way goes to the outermost
 
 
@@ -59,14 +60,15 @@ def _draw_pnl(ax: Axes, one: Comparison) -> None:
     """Draw the cumulative net P&L of both sides over the days."""
     days = [f"{day // 100 % 100:02}-{day % 100:02}" for day in one.days]
     x = np.arange(len(days) + 1)
-    for name, amounts, style, width in (
-        (one.second, one.second_pnl, "--", 1.6), (one.first, one.first_pnl, "-", 1.8),
+    for name, amounts, width in (  # the second is the broader, so that it shows under the first
+        (one.second, one.second_pnl, 4.5), (one.first, one.first_pnl, 1.5),
     ):  # fmt: skip
         total = np.concatenate([[0.0], np.cumsum(np.array(amounts, np.float64)) / MICROS])
-        ax.plot(x, total, style, color=_COLORS[name], linewidth=width, marker="o", markersize=3.5,
+        ax.plot(x, total, color=_COLORS[name], linewidth=width, marker="o", markersize=width + 2,
                 label=f"{name}  {total[-1]:+,.0f}")  # fmt: skip
     ax.axhline(0, color=PALE, linewidth=0.8, zorder=0)
-    ax.set_xticks(x, ["", *days])
+    step = -(-len(days) // _LABELS) or 1
+    ax.set_xticks(x[1::step], days[::step])
     ax.set_xlim(0, max(len(days), 1) + 0.2)
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     ax.set_ylabel("cumulative net P&L, USD")
@@ -82,6 +84,7 @@ def _draw_slippage(ax: Axes, one: Comparison) -> None:
             color=_COLORS[one.first], alpha=0.75)  # fmt: skip
     span = max(2.0, min(10.5, float(np.abs(values).max(initial=0.0)) + 0.75))
     ax.set_xlim(-span, span)
+    ax.margins(y=0.25)
     if metric.value is not None:
         color = _STATE.get(metric.state, INK)
         if metric.low is not None and metric.high is not None:
@@ -102,11 +105,11 @@ def _draw_rates(ax: Axes, one: Comparison) -> None:
     for at, (name, first) in enumerate(((one.first, True), (one.second, False))):
         hits, n, low, high = fill_rate(one.pairs, first)
         rate = hits / n if n else 0.0
-        ax.bar(at, rate, width=0.55, color=_COLORS[name], alpha=0.75)
+        ax.bar(at, rate, width=0.6, color=_COLORS[name], alpha=0.75)
         ax.errorbar(at, rate, yerr=[[rate - low], [high - rate]], color=INK, capsize=5,
                     linewidth=1.3)  # fmt: skip
         ax.annotate(f"{hits:,} of {n:,}", (at, 0.02), ha="center", va="bottom", color="white",
-                    fontsize=8.5)  # fmt: skip
+                    fontsize=8)  # fmt: skip
     ax.set_xticks([0, 1], [one.first, one.second])
     ax.set_xlim(-0.6, 1.6)
     ax.set_ylim(0, 1.08)

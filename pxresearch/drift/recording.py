@@ -19,10 +19,13 @@ import numpy as np
 from pxresearch.brokers.session import EngineSession
 from pxresearch.core import records as r
 from pxresearch.errors import StrategyError
-from pxresearch.journal import Header, Kind, Row, read
-from pxresearch.journal.rebuild import TOLD, build
+from pxresearch.journal import Gap, Header, Kind, build
+from pxresearch.journal.blocks import unpack
+from pxresearch.journal.records import decode
+from pxresearch.journal.store import opened, stored_rows
 from pxresearch.tickdata import Ticks, ticks
 
+_TOLD = "kind IN ('run', 'snapshot', 'input', 'gap')"
 Rows = np.ndarray[Any, Any]
 WHAT, K, TS, A, B, C, D = range(7)
 """Columns of the inputs; the time of receipt is not told to the engine."""
@@ -60,11 +63,16 @@ def parts(path: Path) -> list[Part]:
         The journal cannot be read.
     """
     found: list[_Reading] = []
-    for row in read(path, TOLD):
-        if row.kind != Kind.RUN:
-            found[-1].take(row)
-        elif not found or _settings(found[-1].header) != _settings(row.data):
-            found.append(_Reading(row.data))
+    with opened(path) as db:
+        for row in stored_rows(db, where=_TOLD):
+            if row.kind == Kind.INPUT:  # whole blocks: a row an input would take far longer
+                found[-1].blocks.append(unpack(row.data, row.n)[:, : D + 1])
+                continue
+            data = decode(Kind(row.kind), row.data)
+            if row.kind != Kind.RUN:
+                found[-1].take(row.seq, data)
+            elif not found or _settings(found[-1].header) != _settings(data):
+                found.append(_Reading(data))
     return [reading.part() for reading in found]
 
 
@@ -99,25 +107,24 @@ class _Reading:
 
     header: Header
     start: bytes | None = None
-    inputs: list[tuple[int, ...]] = field(default_factory=list)
+    blocks: list[Rows] = field(default_factory=list)
     snapshots: list[tuple[int, int, bytes]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
-    def take(self, row: Row) -> None:
-        if row.kind == Kind.INPUT:
-            self.inputs.append(row.data[: D + 1])
-        elif row.kind == Kind.SNAPSHOT and not self.inputs and self.start is None:
-            self.start = row.data
-        elif row.kind == Kind.SNAPSHOT:
-            self.snapshots.append((len(self.inputs), row.seq, row.data))
-        elif row.kind == Kind.GAP and row.data.of == "journal":
-            self.faults.append(f"the journal lacks rows from {row.seq} on: {row.data.why}")
+    def take(self, seq: int, data: bytes | Gap) -> None:
+        if isinstance(data, Gap):
+            if data.of == "journal":
+                self.faults.append(f"the journal lacks rows from {seq} on: {data.why}")
+        elif not self.blocks and self.start is None:
+            self.start = data
+        else:
+            self.snapshots.append((sum(map(len, self.blocks)), seq, data))
 
     def part(self) -> Part:
         return Part(
             header=self.header,
             start=self.start,
-            inputs=np.array(self.inputs, np.int64).reshape(-1, D + 1),
+            inputs=np.concatenate([np.zeros((0, D + 1), np.int64), *self.blocks]),
             snapshots=tuple(self.snapshots),
             faults=tuple(self.faults),
         )

@@ -21,8 +21,7 @@ from pxresearch.brokers.session import EngineSession, Logs
 from pxresearch.core import records as r
 from pxresearch.core import venue
 from pxresearch.drift.recording import TS, WHAT, Part, begun, tell
-from pxresearch.journal import Header
-from pxresearch.journal.rebuild import build
+from pxresearch.journal import Header, build
 from pxresearch.programmes import Programme
 from pxresearch.strategy import Strategy
 
