@@ -33,6 +33,7 @@ from pxresearch import (
     cli_safety,
     cli_simulator,
     cli_status,
+    cli_trade,
 )
 from pxresearch.cli_common import (
     DEFAULT_CATALOG,
@@ -57,6 +58,7 @@ app.add_typer(cli_data.app, name="data")
 app.add_typer(cli_bench.app, name="bench", help="Measure the speed of this machine.")
 app.add_typer(cli_journal.app, name="journal")
 app.add_typer(cli_alert.app, name="alert")
+app.command()(cli_trade.trade)
 app.command()(cli_simulator.simulator)
 app.command()(cli_status.status)
 app.command()(cli_gateway.doctor)

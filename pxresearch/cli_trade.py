@@ -103,7 +103,7 @@ def trade(
 
 
 async def _trade(where: Profile, asked: _Asked) -> Ended:
-    from pxresearch.cli_view import View
+    from pxresearch.cli_view import View, channels_of
     from pxresearch.gateway.contracts import Directory
     from pxresearch.gateway.credentials import credentials
     from pxresearch.gateway.hubs import Hubs
@@ -124,16 +124,20 @@ async def _trade(where: Profile, asked: _Asked) -> Ended:
                 where, rest, directory, clock=pace.clock,
                 settings=pace.hubs((Hub.USER, Hub.MARKET) if asked.live else (Hub.MARKET,)),
             )  # fmt: skip
+            spare = None
+            if asked.live and pace.threaded:
+                spare = lambda: _spare(where, keys, rest)  # noqa: E731
             connection = Connection(
-                profile=where, rest=rest, hubs=hubs, directory=directory,
-                spare=lambda: _spare(where, keys, rest) if asked.live else None,
-            )  # fmt: skip
-            with View(plan) as view:
+                profile=where, rest=rest, hubs=hubs, directory=directory, spare=spare
+            )
+            settings = RunnerSettings(
+                days=asked.days, fsync=asked.fsync, poll_s=pace.poll_s, threaded=pace.threaded
+            )
+            with View(plan) as view, channels_of(clock=pace.clock) as deliver:
+                view.deliver.channels = deliver
                 runner = Runner(
-                    plan, connection, clock=pace.clock, deliver=view.deliver,
-                    on_health=view.show,
-                    settings=RunnerSettings(days=asked.days, fsync=asked.fsync, poll_s=pace.poll_s),
-                    stream=StreamSettings(reconcile_s=asked.reconcile_s),
+                    plan, connection, clock=pace.clock, deliver=view.deliver, on_health=view.show,
+                    settings=settings, stream=StreamSettings(reconcile_s=asked.reconcile_s),
                 )  # fmt: skip
                 with on_interrupt(runner.stop):
                     return await pace.run(runner.run(), rest, hubs)
@@ -199,12 +203,12 @@ def _plan(asked: _Asked, directory: Any, now: int) -> Plan:
 
 
 def _permitted(asked: _Asked, identity: Identity, now: int) -> tuple[Any, list[dict[str, object]]]:
-    """Rules of the session, and notes for its journal; live only with five sessions, or a reason."""
+    """Rules of the session, and notes for its journal; live needs five sessions, or a reason."""
+    from pxresearch.accountdir import Limits, account_folder
     from pxresearch.promotion import judge, live_days, override
     from pxresearch.promotion_ramp import ramp
     from pxresearch.runner.build import day_number
     from pxresearch.sessions import trading_day
-    from pxresearch.accountdir import Limits, account_folder
 
     folder = account_folder(asked.state, asked.account)
     rules, notes = identity.programme, []

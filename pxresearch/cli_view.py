@@ -1,14 +1,16 @@
 """The terminal of a running session: position, P&L against the limits, deadline, feed, refusals.
 
-On a terminal it is drawn anew with each health; elsewhere a line a minute and each alert is printed.
+On a terminal it is drawn anew with each health; elsewhere a line a minute and each alert.
 
 I/O: prints to stderr.
 """
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections import deque
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -17,6 +19,7 @@ from pxresearch.cli_common import tell
 
 if TYPE_CHECKING:
     from pxresearch.alerts import Alert
+    from pxresearch.clock import Clock
     from pxresearch.health import Health, Line
     from pxresearch.runner import Plan
 
@@ -88,6 +91,22 @@ class _Shown:
             self.channels.send(alert)
 
 
+@contextlib.contextmanager
+def channels_of(clock: Clock) -> Iterator[Any]:
+    """The user's channels of alerts; None without one."""
+    from pxresearch.alerts import Alerts, channels
+
+    found = channels()
+    if not found:
+        yield None
+        return
+    alerts = Alerts(found, clock=clock)
+    try:
+        yield alerts
+    finally:
+        alerts.close(5.0)
+
+
 # ------------------------------------------------------------------ text
 def one_line(health: Health) -> str:
     """A health in one line."""
@@ -124,8 +143,10 @@ def draw(health: Health, alerts: list[Alert]) -> Any:
     money.add_row("day P&L", _usd(health.day_pnl), "realized", _usd(health.realized),
                   "costs", _usd(health.costs))  # fmt: skip
     if health.daily_loss_limit is not None and health.day_room is not None:
-        money.add_row("daily loss limit", _usd(-health.daily_loss_limit), "left",
-                      _usd(health.day_room), bar(health.day_room, health.daily_loss_limit))  # fmt: skip
+        left = bar(health.day_room, health.daily_loss_limit)
+        money.add_row(
+            "daily loss limit", _usd(-health.daily_loss_limit), "left", _usd(health.day_room), left
+        )
     if health.max_loss_room is not None:
         money.add_row("maximum loss level", "", "left", _usd(health.max_loss_room))
     state = Text()

@@ -1,7 +1,8 @@
 """The one place that reads the time: a clock is handed to whatever has to know it or to wait.
 
 `WallClock` is the machine's. `VirtualClock` stands still until somebody moves it, so that a day of
-tokens, reconnects and time-outs runs in a second and the same way each time.
+tokens, reconnects and time-outs runs in a second and the same way each time. `PacedClock` begins at
+a time of the past and runs faster or slower than another.
 
 Times are int64 ns UTC; waits are float seconds.
 
@@ -52,6 +53,36 @@ class WallClock:
         """Result of `work`, or TimeoutError once `seconds` have gone by; `work` is cancelled."""
         async with asyncio.timeout(seconds):
             return await work
+
+
+class PacedClock:
+    """Time since the start of another clock, so many times as fast.
+
+    Parameters
+    ----------
+    base
+        The clock to follow.
+    start
+        First time, ns UTC.
+    speed
+        Seconds here in one second there.
+    """
+
+    def __init__(self, base: Clock, start: int, speed: float) -> None:
+        self._base, self._start, self._speed = base, start, speed
+        self._begun = base.now()
+
+    def now(self) -> int:
+        """Time, ns UTC."""
+        return self._start + round((self._base.now() - self._begun) * self._speed)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait so many seconds of this clock."""
+        await self._base.sleep(seconds / self._speed)
+
+    async def within(self, seconds: float, work: Awaitable[T]) -> T:
+        """Result of `work`, or TimeoutError once `seconds` of this clock have gone by."""
+        return await self._base.within(seconds / self._speed, work)
 
 
 class VirtualClock:
@@ -106,6 +137,10 @@ class VirtualClock:
             heapq.heappop(self._waiters)
         return self._waiters[0][0] if self._waiters else None
 
+    def reach(self, to: int) -> None:
+        """Tell a later time from now on, but let who waited for it sleep until `advance`."""
+        self._now = max(self._now, to)
+
     def advance(self, to: int) -> None:
         """Move to a time, never backward, and wake whoever waited for it, in order."""
         while (due := self.next_due) is not None and due <= to:
@@ -122,7 +157,7 @@ class VirtualClock:
         idle = 0
         while not task.done():
             await asyncio.sleep(0)
-            idle = 0 if _runnable() else idle + 1
+            idle = 0 if runnable() else idle + 1
             if idle < 2 or task.done():
                 continue
             due = self.next_due
@@ -134,6 +169,6 @@ class VirtualClock:
         return task.result()
 
 
-def _runnable() -> bool:
+def runnable() -> bool:
     """Whether the running loop has callbacks ready: somebody can still go on."""
     return bool(getattr(asyncio.get_running_loop(), "_ready", ()))

@@ -43,7 +43,9 @@ class Link:
     received, data
         When the last record, and the last market or user event came, ns UTC.
     count
-        Records so far.
+        Records that have been read, and whose events are in the inbox.
+    port
+        Our port, by which the other end knows the connection.
     """
 
     def __init__(
@@ -55,7 +57,7 @@ class Link:
         self.lost: Lost | None = None
         self.received: int | None = None
         self.data: int | None = None
-        self.count = 0
+        self.count = self.port = 0
         self._inbox, self._clock, self._changed = inbox, clock, changed
         self._loop = asyncio.get_running_loop()
         self._over = asyncio.Event()
@@ -92,7 +94,7 @@ class Link:
     # ------------------------------------------------------------ from its thread
     def opened(self) -> None:
         """Note that the handshake is done."""
-        self.received = self._clock.now()
+        self.received, self.port = self._clock.now(), self._connection.port
         self.open = True
         self._tell(self._changed)
 
@@ -101,13 +103,13 @@ class Link:
         if self._cut:
             return
         self.received = now = self._clock.now()
-        self.count += len(records)
         events = self.reader.read(records, now)
         if events:
             self.data = now
             self._inbox.put(events)
         if self.reader.controls:
             self._tell(self._changed)
+        self.count += len(records)  # last: who has seen the count finds the events
 
     def _run(self) -> None:
         try:

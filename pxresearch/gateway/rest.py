@@ -116,6 +116,11 @@ class Rest:
         return self._caller.calls
 
     @property
+    def busy(self) -> bool:
+        """Whether a request waits for its answer."""
+        return self._caller.under_way > 0
+
+    @property
     def clock_skew_s(self) -> float | None:
         """Our clock less the venue's, good to about a second; None before the first answer."""
         return self._caller.clock_skew_s

@@ -94,6 +94,20 @@ class Supervisor:
             self._link.reader.forget(contract_id)
 
     @property
+    def steady(self) -> bool:
+        """Whether it waits for nothing but time and records: no opening, no call, no end."""
+        link, progress = self._link, self._progress
+        if link is None:
+            return True
+        return link.open and link.lost is None and progress is not None and progress.settled
+
+    @property
+    def read(self) -> tuple[int, int] | None:
+        """Port of the connection, and records read on it; None without one."""
+        link = self._link
+        return (link.port, link.count) if link is not None and link.open else None
+
+    @property
     def state(self) -> HubState:
         """How the hub is now."""
         link, progress = self._link, self._progress

@@ -10,6 +10,7 @@ I/O: none
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -52,8 +53,9 @@ class _Manual(msgspec.Struct, rename="camel"):
 
 class _Clock(msgspec.Struct, rename="camel"):
     advance_s: float | None = None
-    to: str | None = None
+    to: str | int | None = None
     rows: int | None = None
+    most: int | None = None
 
 
 class Control:
@@ -65,10 +67,16 @@ class Control:
         The venue.
     clock
         Its clock where that is moved by hand.
+    mode, speed
+        How its clock runs, for whoever keeps time with it.
     """
 
-    def __init__(self, venue: Venue, clock: VirtualClock | None = None) -> None:
+    def __init__(
+        self, venue: Venue, clock: VirtualClock | None = None, *, mode: str = "step",
+        speed: float = 1.0,
+    ) -> None:  # fmt: skip
         self._venue, self._clock = venue, clock
+        self._mode, self._speed = mode, speed
 
     # ------------------------------------------------------------ faults
     def add(self, fault: str, **parameters: Any) -> int:
@@ -100,10 +108,10 @@ class Control:
             raise UsageError(f"the clock goes forward only, received {seconds} seconds")
         self.advance_to(self._venue.now() + round(seconds * NS))
 
-    def advance_to(self, ts: int) -> None:
-        """The same up to a time, ns UTC."""
+    def advance_to(self, ts: int, most: int | None = None) -> None:
+        """The same up to a time, ns UTC, or over at most so many instants with something due."""
         clock = self._by_hand()
-        for at in self._venue.steps(ts):
+        for at in itertools.islice(self._venue.steps(ts), most):
             clock.advance(at)
             self._venue.advance()
 
@@ -158,6 +166,19 @@ class Control:
         return listed[contract_id]
 
     # ------------------------------------------------------------ looking
+    def clock_state(self) -> dict[str, Any]:
+        """The time, how it runs, when something is due, and what each connection was sent by now.
+
+        Who moves the clock waits for those records before moving on; a connection is named by its
+        client's port.
+        """
+        venue = self._venue
+        return {
+            "time": wire.to_iso(venue.now()), "ns": venue.now(), "mode": self._mode,
+            "speed": self._speed, "next": venue.next_due(),
+            "sent": {str(one.port): one.told for one in venue.switch.links},
+        }  # fmt: skip
+
     def state(self) -> dict[str, Any]:
         """How things are: time, accounts as they really are, connections, faults, counts."""
         venue = self._venue
@@ -236,10 +257,11 @@ def _clock(control: Control, request: HttpRequest) -> dict[str, Any]:
         if wish.rows is not None:
             control.step(wish.rows)
         elif wish.to is not None:
-            control.advance_to(wire.to_ns(wish.to))
+            to = wish.to if isinstance(wish.to, int) else wire.to_ns(wish.to)
+            control.advance_to(to, wish.most)
         else:
             control.advance(wish.advance_s or 0.0)
-    return {"time": control.state()["time"]}
+    return control.clock_state()
 
 
 def _quote(control: Control, request: HttpRequest) -> None:

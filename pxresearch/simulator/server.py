@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from pxresearch.clock import NS, Clock, VirtualClock, WallClock
+from pxresearch.clock import NS, Clock, PacedClock, VirtualClock, WallClock
 from pxresearch.errors import UsageError
 from pxresearch.simulator import tape as tapes
 from pxresearch.simulator.accounts import AccountSpec
@@ -28,7 +28,6 @@ from pxresearch.simulator.history import DAY, History, Series
 from pxresearch.simulator.hub import HubSettings
 from pxresearch.simulator.listing import Listed, listed_contracts
 from pxresearch.simulator.market import Burst, Feed, Quiet, Replay
-from pxresearch.simulator.paced import PacedClock
 from pxresearch.simulator.routes import ApiSettings
 from pxresearch.simulator.settings import VenueSettings
 from pxresearch.simulator.tape import Tape
@@ -235,7 +234,10 @@ class Simulator:
     async def __aenter__(self) -> Simulator:
         settings = self.settings
         self.venue, clock = await asyncio.to_thread(make_venue, settings)
-        self.control = Control(self.venue, clock if isinstance(clock, VirtualClock) else None)
+        self.control = Control(
+            self.venue, clock if isinstance(clock, VirtualClock) else None, mode=settings.clock,
+            speed=settings.speed,
+        )  # fmt: skip
         self.account_id = self.venue.exchange.account_ids[0]
         self._app = App(self.venue, self.control, settings.port, settings.seed)
         port = await self._app.start()

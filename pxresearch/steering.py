@@ -1,0 +1,323 @@
+"""A runner on a simulator's time: the wall's, a faster one, or one that moves when both can.
+
+With ``--clock step`` a simulator stands still until it is moved. `Steering` moves it a little,
+waits until everything that it has sent over the sockets has been received and worked off, and only
+then lets whoever waits on the runner's side go on; so five trading days pass in minutes, over the
+real sockets, with the code of a live session, and the same way each time. With ``--clock data`` the
+simulator runs by itself and `follow` keeps its pace.
+
+What makes a connection dead is not measured in a time that jumps: there the hubs neither ping nor
+give up for silence. A pause between two attempts, and a contract without data, are of this time.
+
+Times are ns UTC, spans seconds.
+
+I/O: HTTP to the simulator's ``/control``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from typing import TypeVar
+
+import httpx
+import msgspec
+
+from pxresearch.clock import NS, Clock, PacedClock, VirtualClock, WallClock, runnable
+from pxresearch.errors import NotReachable, UsageError
+from pxresearch.gateway.caller import RestSettings
+from pxresearch.gateway.hubs import Hubs, HubSettings
+from pxresearch.gateway.profiles import Profile
+from pxresearch.gateway.records import Hub
+from pxresearch.gateway.rest import Rest
+
+T = TypeVar("T")
+MOST = 500
+"""Instants that the simulator plays in one go; its queue to a client must hold their records."""
+POLL_S = 10.0
+"""How often a runner looks at what has no event, on a clock that is steered."""
+_NEVER_S = 10.0**9
+_TURNS = 100  # of the loop before waiting costs no processor
+_NAP_S = 0.001
+_FOLLOW_S = 0.02
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What a simulator says of its clock; ``sent`` is records by the port of a connection."""
+
+    ns: int
+    mode: str
+    speed: float
+    next: int | None
+    sent: Mapping[int, int]
+
+
+class Hand:
+    """The hand on a simulator's clock.
+
+    Parameters
+    ----------
+    url
+        Base of the simulator.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._client = httpx.AsyncClient(base_url=url, trust_env=False, timeout=60.0)
+
+    async def look(self) -> Told:
+        """How the clock is."""
+        return await self._ask("GET", b"")
+
+    async def move(self, to: int) -> Told:
+        """Move it towards a time; it may take several moves to get there."""
+        return await self._ask("POST", msgspec.json.encode({"to": to, "most": MOST}))
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._client.aclose()
+
+    async def _ask(self, method: str, body: bytes) -> Told:
+        try:
+            answer = await self._client.request(method, "/control/clock", content=body)
+            if answer.status_code == httpx.codes.OK:
+                return msgspec.json.decode(answer.content, type=Told)
+            why = f"HTTP {answer.status_code} {answer.text[:200]}"
+        except (httpx.HTTPError, msgspec.DecodeError) as error:
+            why = f"{type(error).__name__} {error}".strip()
+        raise NotReachable(
+            f"{self._client.base_url}control/clock: {why}; is a pxresearch simulator there?"
+        )
+
+
+class Steering:
+    """Moves a simulator and a runner together, as fast as both can work.
+
+    Parameters
+    ----------
+    hand, clock
+        On the simulator's clock, and the runner's own.
+    rest, hubs
+        The runner's connections, where what is still under way can be seen.
+    step_s
+        Most of a busy market that is played at once. A strategy sees each event by itself, but what
+        it sends meets the market at the end of the step.
+    patience_s
+        Of the machine's time: how long an answer or a record that does not come is waited for.
+
+    Attributes
+    ----------
+    moves
+        Moves so far.
+    """
+
+    def __init__(
+        self, hand: Hand, clock: VirtualClock, rest: Rest, hubs: Hubs, *, step_s: float = 1.0,
+        patience_s: float = 0.5,
+    ) -> None:  # fmt: skip
+        if step_s <= 0:
+            raise UsageError(f"step_s must be above 0, received {step_s}")
+        self._hand, self._clock, self._rest, self._hubs = hand, clock, rest, hubs
+        self._step, self._patience = round(step_s * NS), patience_s
+        self.moves = 0
+
+    async def run(self, work: Awaitable[T]) -> T:
+        """Result of `work`, during which time moves."""
+        task = asyncio.ensure_future(work)
+        driver = asyncio.ensure_future(self._drive())
+        try:
+            await asyncio.wait({task, driver}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                driver.result()
+            return await task
+        finally:
+            for one in (task, driver):
+                one.cancel()
+            await asyncio.gather(task, driver, return_exceptions=True)
+
+    async def _drive(self) -> None:
+        told = await self._hand.look()
+        while True:
+            await self._settled(told.sent)
+            to = self._target(told.next)
+            self._clock.reach(to)  # the stamp of what comes now
+            told = await self._move(to)
+            while told.ns < to:
+                await self._settled(told.sent)
+                told = await self._move(to)
+            await self._settled(told.sent)
+            self._clock.advance(to)
+
+    async def _move(self, to: int) -> Told:
+        self.moves += 1
+        return await self._hand.move(to)
+
+    def _target(self, market: int | None) -> int:
+        """Where both go next: to what is due first, or a step further in a busy market."""
+        now = self._clock.now()
+        due = [at for at in (self._clock.next_due, market) if at is not None]
+        if not due:
+            raise RuntimeError("everything waits, and nothing for this clock")
+        own = self._clock.next_due
+        further = due[-1] if market is None else max(market, now + self._step)
+        return max(now, further if own is None else min(own, further))
+
+    async def _settled(self, sent: Mapping[int, int]) -> None:
+        """Wait until all that was sent is here, and nobody can go on without time."""
+        loop = asyncio.get_running_loop()
+        calm = turns = 0
+        limit: float | None = None
+        while calm < 2:
+            await asyncio.sleep(0 if turns < _TURNS else _NAP_S)
+            turns += 1
+            if runnable():
+                calm, limit = 0, None
+            elif self._under_way(sent):
+                calm, limit = 0, limit or loop.time() + self._patience
+                if loop.time() > limit:
+                    return
+            else:
+                calm += 1
+
+    def _under_way(self, sent: Mapping[int, int]) -> bool:
+        read = self._hubs.read()
+        missing = any(count < sent.get(port, 0) for port, count in read.items())
+        return missing or self._rest.busy or not self._hubs.steady
+
+
+class Pace(msgspec.Struct, kw_only=True):
+    """How a runner keeps time.
+
+    Attributes
+    ----------
+    clock
+        For everything of the session.
+    rest
+        Settings of REST under it.
+    poll_s
+        How often what has no event is to be looked at.
+    threaded
+        Whether disk and watchdogs may have threads; False where runs are to repeat exactly.
+    """
+
+    clock: Clock
+    rest: RestSettings = RestSettings()
+    poll_s: float = 1.0
+    threaded: bool = True
+    hub: HubSettings = HubSettings()
+
+    def hubs(self, which: Sequence[Hub]) -> HubSettings:
+        """Settings of the hubs under it."""
+        return msgspec.structs.replace(self.hub, hubs=tuple(which))
+
+    async def run(self, work: Awaitable[T], rest: Rest, hubs: Hubs) -> T:
+        """Result of `work` under it."""
+        return await work
+
+
+class Steered(Pace, kw_only=True):
+    """A clock that somebody moves: we, or whoever else has the simulator in hand."""
+
+    hand: Hand
+    step_s: float | None
+
+    async def run(self, work: Awaitable[T], rest: Rest, hubs: Hubs) -> T:
+        """See `Pace`."""
+        assert isinstance(self.clock, VirtualClock)
+        if self.step_s is not None:
+            steering = Steering(self.hand, self.clock, rest, hubs, step_s=self.step_s)
+            return await steering.run(work)
+        led = asyncio.ensure_future(_be_led(self.hand, self.clock))
+        try:
+            return await work
+        finally:
+            led.cancel()
+            await asyncio.gather(led, return_exceptions=True)
+
+
+async def _be_led(hand: Hand, clock: VirtualClock) -> None:
+    while True:
+        with contextlib.suppress(NotReachable):
+            clock.advance((await hand.look()).ns)
+        await asyncio.sleep(_FOLLOW_S)
+
+
+@contextlib.asynccontextmanager
+async def follow(
+    where: Profile, *, step: bool = False, step_s: float = 1.0, poll_s: float = POLL_S
+) -> AsyncIterator[Pace]:
+    """Keep the time of a gateway: the wall's, unless it is a simulator with another.
+
+    Parameters
+    ----------
+    step
+        Move a simulator's clock that stands still; without it somebody else does.
+    step_s, poll_s
+        See `Steering` and `Pace`, of a clock that is moved.
+
+    Raises
+    ------
+    NotReachable
+        `step`, and no simulator answers.
+    UsageError
+        `step`, and the clock runs by itself.
+    """
+    if not where.is_local:
+        if step:
+            raise UsageError(f"--step moves a simulator's clock; {where.firm} has the wall's")
+        yield Pace(clock=WallClock())
+        return
+    hand = Hand(where.rest)
+    try:
+        told = await _first(hand, step)
+        if told is None or told.mode == "now":
+            yield Pace(clock=WallClock())
+        elif told.mode == "data":
+            yield paced(told.ns, told.speed)
+        else:
+            yield Steered(
+                clock=VirtualClock(told.ns), poll_s=poll_s, threaded=False, hub=unhurried(poll_s),
+                hand=hand, step_s=step_s if step else None,
+            )  # fmt: skip
+    finally:
+        await hand.close()
+
+
+async def _first(hand: Hand, step: bool) -> Told | None:
+    """The clock's first answer; None from a local gateway that is no simulator."""
+    try:
+        told = await hand.look()
+    except NotReachable:
+        if step:
+            raise
+        return None
+    if step and told.mode != "step":
+        raise UsageError(
+            f"--step: this simulator's clock is {told.mode!r} and moves by itself; start the "
+            "simulator with --clock step"
+        )
+    return told
+
+
+def paced(start: int, speed: float) -> Pace:
+    """A pace so many times the wall's, with limits that give a network the time it needs there."""
+    rest, hub = RestSettings(), HubSettings()
+    slower = max(speed, 1.0)
+    names = ("timeout_s", "backoff_s", "backoff_max_s", "token_margin_s", "login_pause_s")
+    wide = ("connect_s", "answer_s", "ping_s", "silent_s", "backoff_s", "backoff_max_s",
+            "healthy_s", "retry_s", "tick_s")  # fmt: skip
+    return Pace(
+        clock=PacedClock(WallClock(), start, speed), poll_s=min(slower, POLL_S),
+        rest=msgspec.structs.replace(rest, **{n: getattr(rest, n) * slower for n in names}),
+        hub=msgspec.structs.replace(
+            hub, **{n: getattr(hub, n) * slower for n in wide}, stale_s=max(hub.stale_s, slower),
+            market_silence_reconnect_s=max(hub.market_silence_reconnect_s, 4 * slower),
+        ),
+    )  # fmt: skip
+
+
+def unhurried(tick_s: float) -> HubSettings:
+    """Settings of hubs on a clock that jumps, looked at every `tick_s` seconds of it."""
+    return HubSettings(
+        connect_s=_NEVER_S, answer_s=_NEVER_S, ping_s=_NEVER_S, silent_s=_NEVER_S, tick_s=tick_s
+    )
