@@ -17,8 +17,8 @@ from typing import Literal
 
 import msgspec
 
-from pxresearch.clock import NS, Clock, WallClock
 from pxresearch.accountdir.folder import remove, write_whole
+from pxresearch.clock import NS, Clock, WallClock
 
 Kind = Literal["rearm", "halt", "limit", "stop"]
 FOLDER = "commands"

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import msgspec
 
+from pxresearch.accountdir.folder import remove, write_whole
 from pxresearch.errors import UsageError
 from pxresearch.sessions import from_ns, trading_day
-from pxresearch.accountdir.folder import remove, write_whole
 
 LATCH_FILE = "halt.json"
 SHORTEST_REASON = 10

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import msgspec
 
+from pxresearch.accountdir.folder import write_whole
 from pxresearch.errors import StateError, UnknownName, UsageError
 from pxresearch.programmes import Programme
-from pxresearch.accountdir.folder import write_whole
 
 LIMITS_FILE = "limits.json"
 RULES = {

@@ -8,8 +8,10 @@ I/O: one file.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
+import threading
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
@@ -22,7 +24,7 @@ from pxresearch.sessions import from_ns
 
 LOCK_FILE = "lock"
 _FAR = 1 << 40  # beyond any text: Windows forbids reading what is locked
-_TRIES = 1_000  # `owner` holds the lock for microseconds while it looks
+_TRIES, _PAUSE_S = 30, 0.01  # `owner` holds the lock for a moment while it looks
 
 
 class Owner(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,12 +141,13 @@ def _read(path: Path) -> Owner | None:
 
 def _locked(file: BinaryIO, tries: int) -> bool:
     """Lock a file for this process if no other has it; closing it unlocks."""
-    for _ in range(tries):
-        try:
+    pause = threading.Event()
+    for again in range(tries):
+        if again:
+            pause.wait(_PAUSE_S)
+        with contextlib.suppress(OSError):
             _lock(file)
-        except OSError:
-            continue
-        return True
+            return True
     return False
 
 
