@@ -263,12 +263,14 @@ def _show(path: Path, kinds: list[str] | None, count: int, json: bool) -> None:
 def _row(row: Row) -> dict[str, Any]:
     import msgspec
 
+    from pxresearch.core.records import INPUTS
+    from pxresearch.journal import Input
     from pxresearch.journal.view import when
 
     if isinstance(row.data, bytes):
         data: Any = {"bytes": len(row.data)}
-    elif isinstance(row.data, tuple):
-        data = row.data._asdict()  # type: ignore[attr-defined]
+    elif isinstance(row.data, Input):
+        data = {**row.data._asdict(), "what": INPUTS[row.data.what]}
     else:
         data = msgspec.to_builtins(row.data)
     return {"seq": row.seq, "ts": when(row.ts), "kind": row.kind.value, "data": data}
