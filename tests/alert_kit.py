@@ -1,4 +1,4 @@
-"""What the tests of alerts share: an HTTP server that takes, refuses or hangs, and alerts."""
+"""What the tests of alerts share: a server that takes, refuses or hangs, and a good health."""
 
 from __future__ import annotations
 
@@ -10,8 +10,27 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from pxresearch.alerts import Alert, Channel, channels
+from pxresearch.clock import NS
+from pxresearch.core.records import MICROS
+from pxresearch.health import Health, Line
 
 PATIENCE_S = 10.0
+
+START = 1_790_000_000 * NS
+FLATTEN = START + 3_600 * NS
+LINE = Line(
+    code="MNQZ26", position=0, bid=80_000, ask=80_001, last=80_000, feed_age_s=0.2, open_pnl=0,
+    flatten_at=FLATTEN, session_open=True,
+)  # fmt: skip
+GOOD = Health(
+    ts=START, account=17, account_name="50KTC-17", mode="paper", strategy="EmaCross", run="r1",
+    trading_day=20_717, contracts=(LINE,), balance=50_000 * MICROS, day_pnl=0, realized=0,
+    open_pnl=0, costs=0, daily_loss_limit=1_000 * MICROS, day_room=1_000 * MICROS,
+    max_loss_room=2_000 * MICROS, flatten_at=FLATTEN, user_hub=True, market_hub=True,
+    reconciled=True, blocked=(), unresolved=(), halted=False, locked="", calls={}, order_ms=None,
+    journal_lag_s=0.0, journal_failed=None, alerts_failed=0, events=0, orders=0, fills=0,
+    refusals=0, last_signal="", last_refusal="",
+)  # fmt: skip
 
 
 class Server:

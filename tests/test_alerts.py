@@ -20,7 +20,8 @@ from typer.testing import CliRunner
 from pxresearch.alerts import Alert, Alerts, Attempt, Channel, Heartbeat, channels, heartbeat
 from pxresearch.clock import NS, VirtualClock, WallClock
 from pxresearch.errors import UsageError
-from tests.alert_kit import PATIENCE_S, Server, alert, server
+from pxresearch.monitor import Thresholds, Watch
+from tests.alert_kit import GOOD, PATIENCE_S, Server, alert, server
 
 TOKEN = "PLANTED-TOKEN-of-a-channel"
 
@@ -133,6 +134,37 @@ def test_a_hung_channel_holds_up_nobody(net: Server) -> None:
     start = time.perf_counter()
     assert alerts.close(0.2) == 100  # all of the hung one, the one under way with them
     assert time.perf_counter() - start < 2.0
+
+
+def test_breaches_are_handed_over_within_five_seconds(net: Server) -> None:
+    """Control K20: p99 from breach to delivery, with one channel hung and another dead."""
+    breaches: list[dict[str, object]] = [
+        {"user_hub": False}, {"market_hub": False}, {"unresolved": ("order 3",)}, {"halted": True},
+        {"reconciled": False}, {"locked": "day"}, {"journal_failed": "full"}, {"day_room": 0},
+        {"journal_lag_s": 9.0}, {"alerts_failed": 1},
+    ]  # fmt: skip
+    soon = Thresholds(connection_s=0.001, unreconciled_s=0.001)
+    taken: list[float] = []
+    done = threading.Event()
+
+    def on_result(one: Attempt) -> None:
+        taken.extend([] if one.error else [one.seconds])
+        if len(taken) == 200:
+            done.set()
+
+    dead = channels({"PXRESEARCH_ALERTS": "json://127.0.0.1:1/"})
+    found = (*net.channels("hang"), *dead, *net.channels("ok"))
+    alerts = Alerts(found, clock=WallClock(), on_result=on_result)
+    for _ in range(20):
+        for breach in breaches:
+            watch, now = Watch(thresholds=soon), time.time_ns()
+            changed = msgspec.structs.replace(GOOD, **breach)
+            for ts in (now - NS, now):  # it begins, and has lasted long enough
+                for one in watch.look(msgspec.structs.replace(changed, ts=ts)):
+                    alerts.send(msgspec.structs.replace(one, ts=now))
+    assert done.wait(PATIENCE_S)
+    alerts.close(0.1)
+    assert sorted(taken)[197] < 5.0
 
 
 def test_a_full_queue_gives_up_the_oldest_of_the_least_important() -> None:

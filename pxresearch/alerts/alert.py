@@ -17,15 +17,8 @@ class Level(StrEnum):
     WARNING = "warning"
     CRITICAL = "critical"
 
-    @classmethod
-    def of(cls, name: str) -> Level:
-        """Level of that name; WARNING for any other, for no alert is lost over a slip."""
-        return cls(name) if name in set(cls) else cls.WARNING
 
-    @property
-    def rank(self) -> int:
-        """0 for what matters least."""
-        return list(Level).index(self)
+_RANKS: dict[str, int] = {level: rank for rank, level in enumerate(Level)}
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +31,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     kind
         What it is about, for example ``"connection"``; see `pxresearch.monitor.Topic`.
     level
-        A `Level`, or its name.
+        A `Level`, or its name; any other counts as a warning.
     title
         One line, which says it all to who reads no further.
     text
@@ -53,3 +46,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     text: str
     key: str
+
+    @property
+    def rank(self) -> int:
+        """How much it matters; 0 is least."""
+        return _RANKS.get(self.level, _RANKS[Level.WARNING])

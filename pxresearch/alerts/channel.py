@@ -26,7 +26,7 @@ VARIABLE = "PXRESEARCH_ALERTS"
 _BETWEEN = re.compile(r"[\s,]+(?=[A-Za-z][\w+.-]*://)")
 _STATUS = re.compile(r"error[=:]\s*(\d{3})\b")
 _LONGEST = 1_400  # characters of a text; Telegram takes 4,096, an SMS service 1,600
-_SHAPES = {Level.INFO: "info", Level.WARNING: "warning", Level.CRITICAL: "failure"}
+_SHAPES: dict[str, str] = {Level.INFO: "info", Level.WARNING: "warning", Level.CRITICAL: "failure"}
 
 
 class Channel:
@@ -72,7 +72,7 @@ class Channel:
             # not Apprise.notify: it works in threads that hold up the end of the process
             taken = self._service.notify(
                 title=alert.title, body=alert.text[:_LONGEST] or alert.title,
-                notify_type=_SHAPES[Level.of(alert.level)],
+                notify_type=_SHAPES.get(alert.level, "warning"),
                 body_format=self._service.notify_format,
             )  # fmt: skip
         except Exception as error:  # noqa: BLE001 - a service may raise anything, with its URL in it

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from pxresearch.alerts.alert import Alert, Level
+from pxresearch.alerts.alert import Alert
 from pxresearch.alerts.channel import Channel
 from pxresearch.clock import NS, Clock
 
@@ -201,7 +201,7 @@ class _Lane:
 
     def _least(self) -> int:
         """Index of the oldest of the least important."""
-        return min(range(len(self._queue)), key=lambda i: Level.of(self._queue[i].level).rank)
+        return min(range(len(self._queue)), key=lambda i: self._queue[i].rank)
 
     def _run(self) -> None:
         while (alert := self._next()) is not None:
