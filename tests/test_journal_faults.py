@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pxresearch.errors import JournalError
-from pxresearch.journal import Journal, Kind, check, read, recover, verify, writer
+from pxresearch.journal import Journal, Kind, backlog, check, read, recover, verify, writer
 from pxresearch.journal.store import Store
 from tests.journal_child import value_of
 from tests.journal_play import header_of, market, play
@@ -159,7 +159,7 @@ async def until_stored(journal: Journal) -> None:
 
 def test_what_no_memory_is_left_for_becomes_a_gap(tmp_path: Path, monkeypatch) -> None:
     """Its numbers are taken by one row that says so; nothing of it counts as stored."""
-    monkeypatch.setattr(writer, "MOST_BYTES", 20_000)
+    monkeypatch.setattr(backlog, "MOST_BYTES", 20_000)
     path = tmp_path / "a.journal"
 
     async def main() -> tuple[int, int]:
@@ -199,7 +199,7 @@ def test_a_disk_that_never_comes_back_is_said_at_the_end(tmp_path: Path, monkeyp
     full(journal)
     for i in range(20):
         journal.write(Kind.NOTE, i, note(i))
-    with pytest.raises(JournalError, match=r"the last 20 rows .* are lost: .*full"):
+    with pytest.raises(JournalError, match=r"the last 20 rows are lost: .*full"):
         journal.close()
     assert check(tmp_path / "a.journal").rows == 1
 

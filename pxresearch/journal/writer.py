@@ -10,9 +10,8 @@ Two policies. "interval": stored means committed to the file, which survives the
 thread forces the file to the disk every `fsync_s`, so a power cut costs that much. "always": stored
 means forced to the disk.
 
-When the disk refuses, `failed` says so, whoever waits gets a `JournalError`, and rows are kept, up
-to `MOST_BYTES` of them (about a million inputs), and written in order when the disk is back. What
-comes beyond that is counted, and a GAP row takes its numbers.
+When the disk refuses, `failed` says so, whoever waits gets a `JournalError`, and rows are kept
+(`backlog`) and written in order when the disk is back.
 
 I/O: writes one file (`store`); two threads.
 """
@@ -21,44 +20,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import threading
 import zlib
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from pxresearch.clock import NS, Clock, WallClock
 from pxresearch.errors import JournalError, UsageError
-from pxresearch.journal.blocks import ROW, ROW_BYTES, pack
-from pxresearch.journal.records import Gap, Kind, encode
+from pxresearch.journal.backlog import TOO_MUCH, Backlog, Waiting
+from pxresearch.journal.blocks import ROW, pack
+from pxresearch.journal.records import Kind, encode
 from pxresearch.journal.store import Store, Stored, chained
 
 WAIT_S = 0.25
 RETRY_S = 1.0
 CLOSE_TRIES = 3
-MOST_BYTES = 64 << 20
-_BLOCK = 4_096 * ROW_BYTES  # packing a larger one would keep the loop from its turn
-_BATCH = 64  # rows a transaction
-_ROW_COST = 200  # bytes that a waiting row takes beside its data
-_TOO_MUCH = f"the disk took nothing, and {MOST_BYTES >> 20} MB waited already"
 POLICIES = ("interval", "always")
-
-
-class _Waiting(NamedTuple):
-    seq: int
-    n: int
-    ts: int
-    kind: Kind
-    data: bytes | bytearray
-    since: int
-
-    @property
-    def cost(self) -> int:
-        return len(self.data) + _ROW_COST
+_BATCH = 64  # rows a transaction
+_UNTHREADED = 4_096  # inputs after which a journal without threads writes by itself
 
 
 class Journal:
@@ -75,8 +57,13 @@ class Journal:
     fsync_s
         Seconds between two forcings to the disk, under "interval".
     threaded
-        False does all work in the caller's thread, when a block is full or `stored` asks: for
-        runs under a virtual clock, which repeat exactly.
+        False does all work in the caller's thread, every few thousand inputs and when `stored`
+        asks: for runs under a virtual clock, which repeat exactly.
+
+    Attributes
+    ----------
+    stored_seq
+        Everything up to this number is stored.
 
     Raises
     ------
@@ -97,14 +84,9 @@ class Journal:
         self._clock = clock or WallClock()
         self._always, self._fsync_s = fsync == "always", fsync_s
         self._store = Store(path)
-        self.last_seq = self._stored = self._synced = self._store.last_seq
+        self.stored_seq = self._synced = self._store.last_seq
+        self._backlog = Backlog(path, self._clock, self.stored_seq)
         self._lock = threading.Lock()
-        self._inputs, self._inputs_since = bytearray(), 0
-        self._queue: deque[_Waiting] = deque()
-        self._held = 0
-        self._keeping, self._closed = True, False
-        self._gap: _Waiting | None = None
-        self._lost: list[range] = []
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._refusal: str | None = None
         self._sync_refusal: str | None = None
@@ -115,7 +97,7 @@ class Journal:
             if not self._always:
                 self._start(self._sync_on)
 
-    def _start(self, work: Any) -> None:
+    def _start(self, work: Callable[[], None]) -> None:
         thread = threading.Thread(target=work, name=f"journal {self.path.name}", daemon=True)
         thread.start()
         self._threads.append(thread)
@@ -125,18 +107,8 @@ class Journal:
         self, what: int, k: int, ts: int, a: int, b: int, c: int, d: int, received: int
     ) -> int:
         """Hand over what the engine was told; returns its sequence number."""
-        row = ROW.pack(what, k, ts, a, b, c, d, received)
-        with self._lock:
-            if not self._keeping and self._pass_over(ts):
-                return self.last_seq
-            self.last_seq += 1
-            if not self._inputs:
-                self._inputs_since = self._clock.now()
-            self._inputs += row
-            full, seq = len(self._inputs) >= _BLOCK, self.last_seq
-            if full:
-                self._seal(seq)
-        if full and not self._threads:
+        seq = self._backlog.add_input(ROW.pack(what, k, ts, a, b, c, d, received), ts)
+        if not self._threads and seq - self.stored_seq >= _UNTHREADED and self.failed is None:
             self._flush()
         return seq
 
@@ -153,46 +125,7 @@ class Journal:
         kind, ts, body = Kind(kind), int(ts), encode(data)
         if not -(2**63) <= ts < 2**63:
             raise ValueError(f"a time must be ns that an int64 holds, received {ts}")
-        with self._lock:
-            self._seal(self.last_seq)
-            if not self._keeping and self._pass_over(ts):
-                return self.last_seq
-            self.last_seq += 1
-            self._put(_Waiting(self.last_seq, 1, ts, kind, body, self._clock.now()))
-            return self.last_seq
-
-    def _seal(self, last: int) -> None:
-        """Make a block of the inputs that wait, the last of which has this number."""
-        if self._inputs:
-            n = len(self._inputs) // ROW_BYTES
-            ts = ROW.unpack_from(self._inputs, len(self._inputs) - ROW_BYTES)[2]
-            block, self._inputs = self._inputs, bytearray()
-            self._put(_Waiting(last - n + 1, n, ts, Kind.INPUT, block, self._inputs_since))
-
-    def _put(self, row: _Waiting) -> None:
-        self._queue.append(row)
-        self._held += row.cost
-        self._keeping = not self._closed and self._held < MOST_BYTES
-
-    def _pass_over(self, ts: int) -> bool:
-        """Only count the next row, because no memory is left; False when there is room again."""
-        if self._closed:
-            raise JournalError(f"the journal {self.path} is closed; nothing can be added")
-        if self._held < MOST_BYTES // 2:
-            self._end_gap(ts)
-            return False
-        self.last_seq += 1
-        gap = self._gap or _Waiting(self.last_seq, 0, ts, Kind.GAP, b"", self._clock.now())
-        self._gap = gap._replace(n=gap.n + 1)
-        return True
-
-    def _end_gap(self, ts: int) -> None:
-        """Let a GAP row take the numbers of what was only counted."""
-        if self._gap is not None:
-            gap = Gap(of="journal", since=self._gap.ts, until=ts, missed=self._gap.n, why=_TOO_MUCH)
-            self._lost.append(range(self._gap.seq, self._gap.seq + self._gap.n))
-            self._put(self._gap._replace(ts=ts, data=encode(gap)))
-            self._gap = None
+        return self._backlog.add_row(kind, ts, body)
 
     # -------------------------------------------------------------- how it stands
     async def stored(self, seq: int) -> None:
@@ -203,30 +136,28 @@ class Journal:
         JournalError
             The disk refuses, or the row was lost while it did.
         """
-        if not self._threads and seq > self._stored:
+        if not self._threads and seq > self.stored_seq:
             self._flush()
-        if self._is_stored(seq):
+        if self._backlog.was_lost(seq):
+            raise self._error(f"row {seq} was lost: {self.failed or TOO_MUCH}")
+        if seq <= self.stored_seq:
             return
-        if not self._threads:
-            raise self._error()
         future = asyncio.get_running_loop().create_future()
         with self._lock:
-            if self.failed is not None or self._closed:
+            if self.failed is not None or self._backlog.closed:
                 raise self._error()
             self._waiters.append((seq, future))
         self._wake.set()
         await future
 
-    def _is_stored(self, seq: int) -> bool:
-        gap = self._gap
-        if any(seq in lost for lost in self._lost) or (gap is not None and seq >= gap.seq):
-            raise JournalError(
-                f"row {seq} of the journal {self.path} was lost: {self.failed or _TOO_MUCH}"
-            )
-        return seq <= self._stored
+    def _error(self, text: str = "") -> JournalError:
+        said = text or f"it cannot be written: {self.failed or 'closed'}"
+        return JournalError(f"the journal {self.path}: {said}")
 
-    def _error(self) -> JournalError:
-        return JournalError(f"the journal {self.path} cannot be written: {self.failed or 'closed'}")
+    @property
+    def last_seq(self) -> int:
+        """The last sequence number that was given."""
+        return self._backlog.last_seq
 
     @property
     def failed(self) -> str | None:
@@ -234,17 +165,10 @@ class Journal:
         return self._refusal or self._sync_refusal
 
     @property
-    def stored_seq(self) -> int:
-        """Everything up to this sequence number is stored."""
-        return self._stored
-
-    @property
     def lag_s(self) -> float:
         """Age of the oldest thing that waits to be stored, seconds."""
-        with self._lock:
-            since = self._inputs_since if self._inputs else None
-            since = self._queue[0].since if self._queue else since
-        return 0.0 if since is None else max(0.0, (self._clock.now() - since) / NS)
+        oldest = self._backlog.oldest
+        return 0.0 if oldest is None else max(0.0, (self._clock.now() - oldest) / NS)
 
     @property
     def size(self) -> int:
@@ -257,9 +181,10 @@ class Journal:
         while tries < CLOSE_TRIES:
             self._wake.wait(WAIT_S if self._refusal is None else RETRY_S)
             self._wake.clear()
+            closed = self._backlog.closed
             self._flush()
-            if self._closed:
-                tries = tries + 1 if self._queue else CLOSE_TRIES
+            if closed:
+                tries = tries + 1 if self._backlog else CLOSE_TRIES
 
     def _sync_on(self) -> None:
         while not self._stop.wait(self._fsync_s):
@@ -274,26 +199,25 @@ class Journal:
     def _flush(self) -> None:
         """Commit everything that waits; what the disk refuses stays."""
         try:
-            batch = self._take()
-            while batch or self._stored < self._store.last_seq:
+            batch = self._backlog.first(_BATCH)
+            while batch or self.stored_seq < self._store.last_seq:
                 if batch:
                     self._store.append(self._chain(batch))
-                    self._drop(batch)
+                    self._backlog.drop(batch)
                 if self._always:
                     self._store.sync()
-                self._publish()
-                batch = self._take()
+                self.stored_seq = self._store.last_seq
+                self._settle(self.stored_seq, None)
+                batch = self._backlog.first(_BATCH)
+            # Whoever came while the last batch was being told of finds everything done.
+            self._settle(self.stored_seq, None)
         except Exception as error:  # noqa: BLE001 - the thread lives on; shown, and tried again
-            self._refuse(error)
+            self._refusal = f"{type(error).__name__}: {error}"
+            self._settle(self.last_seq, self._error())
         else:
             self._refusal = None
 
-    def _take(self) -> list[_Waiting]:
-        with self._lock:
-            self._seal(self.last_seq)
-            return list(itertools.islice(self._queue, _BATCH))
-
-    def _chain(self, batch: list[_Waiting]) -> list[Stored]:
+    def _chain(self, batch: list[Waiting]) -> list[Stored]:
         rows, head = [], self._store.head
         for one in batch:
             data = bytes(one.data)
@@ -306,31 +230,13 @@ class Journal:
             head = row.hash
         return rows
 
-    def _drop(self, batch: list[_Waiting]) -> None:
+    def _settle(self, seq: int, error: JournalError | None) -> None:
+        """Tell everybody who waits for a number up to this one what became of it."""
         with self._lock:
-            for one in batch:
-                self._queue.popleft()
-                self._held -= one.cost
-
-    def _publish(self) -> None:
-        """Tell who waited for what is now stored."""
-        with self._lock:
-            self._stored = self._store.last_seq
-            done = [w for w in self._waiters if w[0] <= self._stored]
-            self._waiters = [w for w in self._waiters if w[0] > self._stored]
-        for _, future in done:
-            _settle(future, None)
-
-    def _refuse(self, error: Exception) -> None:
-        self._refusal = f"{type(error).__name__}: {error}"
-        self._give_up()
-
-    def _give_up(self) -> None:
-        """Tell everybody who still waits that it is not stored."""
-        with self._lock:
-            waiters, self._waiters = self._waiters, []
-        for _, future in waiters:
-            _settle(future, self._error())
+            due = [future for wanted, future in self._waiters if wanted <= seq]
+            self._waiters = [waiter for waiter in self._waiters if waiter[0] > seq]
+        for future in due:
+            _give(future, error)
 
     def close(self) -> None:
         """Write what waits and close; takes a few seconds at most. Does nothing the second time.
@@ -340,40 +246,35 @@ class Journal:
         JournalError
             Rows could not be written; they are lost.
         """
-        with self._lock:
-            if self._closed:
-                return
-            self._seal(self.last_seq)
-            self._end_gap(self._queue[-1].ts if self._queue else 0)
-            self._closed, self._keeping = True, False
+        if not self._backlog.close():
+            return
         if not self._threads:
             self._flush()
         self._wake.set()
         self._stop.set()
         for thread in self._threads:
             thread.join(CLOSE_TRIES * RETRY_S + 2.0)
-        self._give_up()
-        left = self.last_seq - self._stored
+        self._settle(self.last_seq, self._error())
+        left = self.last_seq - self.stored_seq
         if not any(thread.is_alive() for thread in self._threads):
             with contextlib.suppress(OSError):
                 self._store.sync()
             self._store.close()
         if left:
-            raise JournalError(
-                f"the last {left} rows of the journal {self.path} are lost: "
-                f"{self.failed or 'the disk does not answer'}"
-            )
+            why = self.failed or "the disk does not answer"
+            raise self._error(f"the last {left} rows are lost: {why}")
 
 
-def _settle(future: asyncio.Future[None], error: JournalError | None) -> None:
-    """Give a future its outcome from another thread; its loop may be gone."""
+def _give(future: asyncio.Future[None], error: JournalError | None) -> None:
+    """Give a future its outcome from any thread; its loop may be gone."""
 
     def do() -> None:
-        if not future.done():
-            if error is None:
-                future.set_result(None)
-            else:
-                future.set_exception(error)
+        if future.done():
+            return
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error)
 
     with contextlib.suppress(RuntimeError):
         future.get_loop().call_soon_threadsafe(do)
