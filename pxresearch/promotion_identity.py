@@ -97,10 +97,8 @@ def _rules(programme: Programme, passed: Sequence[str]) -> dict[str, Any]:
     """Every rule by name; where a number was read is not a rule."""
     skip = {"source", *passed}
     rules = {f.name: getattr(programme, f.name) for f in fields(programme) if f.name not in skip}
-    rules["restrictions"] = [
-        (x.root, x.max_contracts, x.valid_from) for x in programme.restrictions
-    ]
-    return rules
+    caps = [(one.root, one.max_contracts, one.valid_from) for one in programme.restrictions]
+    return {**rules, "restrictions": caps}
 
 
 def _fills(fills: FillModel) -> dict[str, Any]:

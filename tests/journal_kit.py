@@ -7,22 +7,23 @@ the runner's do: one calendar, and each begins with the state that the one befor
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
-from pxresearch.brokers.session import EngineSession, Feed, FillModel
+from pxresearch.brokers.session import EngineSession, FillModel
 from pxresearch.core import records as r
 from pxresearch.core.jit import core_stamp
+from pxresearch.errors import StrategyError
 from pxresearch.instruments import contract
-from pxresearch.journal import Header, Journal, Kind, SessionEnd
+from pxresearch.journal import Header, Journal, Kind, SessionEnd, build
 from pxresearch.programmes import Programme, programme
 from pxresearch.promotion import source_hash
 from pxresearch.sessions import session as hours
-from pxresearch.strategy import load_strategy
 from tests import invariants
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -45,11 +46,6 @@ class Setup:
     rules: Programme = field(default_factory=lambda: programme("combine-50k"))
     fills: FillModel = field(default_factory=FillModel)
     compiled: bool = True
-
-    def cls(self, folder: Path):
-        path = folder / f"s{source_hash(self.source)[:8]}.py"
-        path.write_text(self.source, encoding="utf-8")
-        return load_strategy(f"{path}:{self.strategy}")
 
 
 def market(day, codes, n=2_400, seed=1, start_s=3600):
@@ -78,26 +74,17 @@ def header(setup: Setup, day: date, mode: str, first_ns: int | None = None) -> H
         strategy=setup.strategy, source=setup.source, source_hash=source_hash(setup.source),
         parameters=setup.parameters, contracts=setup.contracts,
         contract_ids=tuple(f"CON.F.US.{code}" for code in setup.contracts),
-        programme=setup.rules, fills=setup.fills, first_ns=first, last_ns=one.open + 10 * 86_400 * SECOND,
+        programme=setup.rules, fills=setup.fills, first_ns=first,
+        last_ns=one.open + 10 * 86_400 * SECOND,
         kinds=(("quotes", "trades"),) * len(setup.contracts), live=mode == "live",
         compiled=setup.compiled, package="test", core=core_stamp(),
     )  # fmt: skip
 
 
-def engine(setup: Setup, head: Header, folder: Path) -> EngineSession:
-    parameters = dict(setup.parameters)
-    return EngineSession(
-        setup.cls(folder)(**parameters),
-        [Feed(contract(code), ("quotes", "trades")) for code in setup.contracts],
-        setup.rules, setup.fills, first_ns=head.first_ns, last_ns=head.last_ns,
-        compiled=setup.compiled, at_venue=head.live,
-    )  # fmt: skip
-
-
 class Venue:
-    """Fills a live engine's orders when paper would, `slip` ticks worse; every `miss`-th not at all.
+    """Fills a live engine's orders when paper would, `slip` ticks worse.
 
-    Resting limits fill at their price.
+    Resting limits fill at their price; every `miss`-th entry is cancelled instead.
     """
 
     def __init__(self, session: EngineSession, slip: int = 0, miss: int = 0) -> None:
@@ -139,9 +126,8 @@ class Venue:
         if o["kind"] == r.LIMIT:
             seen = near if row[0] == r.QUOTES else row[3]
             return int(o["limit"]) if (seen - o["limit"]) * side < 0 else None
-        if o["kind"] == r.STOP:
-            if row[0] != r.TRADES or (row[3] - o["stop"]) * side < 0:
-                return None
+        if o["kind"] == r.STOP and (row[0] != r.TRADES or (row[3] - o["stop"]) * side < 0):
+            return None
         return near + side * self.slip
 
 
@@ -155,14 +141,15 @@ class Written(NamedTuple):
 
 def write_session(
     folder: Path, day: date, setup: Setup | None = None, *, mode="paper", inputs=None, end=None,
-    slip=0, miss=0, seed=1, clock_every=50, before: Written | None = None,
+    slip=0, miss=0, seed=1, clock_every=50, before: Written | None = None, longer_days=0,
 ) -> Written:  # fmt: skip
     """Run a session and write its journal; `end` changes members of its END row (False: none)."""
     setup = setup or Setup()
     head = header(setup, day, mode, before and before.header.first_ns)
+    head = msgspec.structs.replace(head, last_ns=head.last_ns + longer_days * 86_400 * SECOND)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{mode}-{day}.journal"
-    session = engine(setup, head, folder)
+    session = build(head)
     if before is not None:
         session.restore(before.state)
         session.apply_rules()
@@ -173,7 +160,10 @@ def write_session(
 
     def tell(*row):
         journal.input(*row, row[2])
-        session.tell(*row)
+        try:
+            session.tell(*row)
+        except StrategyError:
+            session.disarm()
         if mode == "live" and row[0] < r.VENUE_FILL:
             for answer in venue.answers(row):
                 tell(*answer)
@@ -214,7 +204,3 @@ def ended(session: EngineSession, head: Header, **changes) -> SessionEnd:
         "balance": int(e["balance"]), "reason": "the day is over",
     }  # fmt: skip
     return SessionEnd(**{**values, **changes})
-
-
-def with_rules(setup: Setup, **changes) -> Setup:
-    return replace(setup, rules=replace(setup.rules, **changes))
