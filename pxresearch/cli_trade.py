@@ -133,8 +133,7 @@ async def _trade(where: Profile, asked: _Asked) -> Ended:
             settings = RunnerSettings(
                 days=asked.days, fsync=asked.fsync, poll_s=pace.poll_s, threaded=pace.threaded
             )
-            with View(plan) as view, channels_of(clock=pace.clock) as deliver:
-                view.deliver.channels = deliver
+            with View(plan) as view, channels_of(view, pace.clock):
                 runner = Runner(
                     plan, connection, clock=pace.clock, deliver=view.deliver, on_health=view.show,
                     settings=settings, stream=StreamSettings(reconcile_s=asked.reconcile_s),

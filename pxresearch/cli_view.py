@@ -78,6 +78,7 @@ class _Shown:
     def __init__(self, view: View) -> None:
         self._view = view
         self.channels: Any = None
+        self.heart: Any = None
 
     @property
     def failed(self) -> int:
@@ -90,21 +91,27 @@ class _Shown:
         if self.channels is not None:
             self.channels.send(alert)
 
+    def beat(self, ts: int) -> None:
+        """Pass a sign of life on."""
+        if self.heart is not None:
+            self.heart.beat(ts)
+
 
 @contextlib.contextmanager
-def channels_of(clock: Clock) -> Iterator[Any]:
-    """The user's channels of alerts; None without one."""
-    from pxresearch.alerts import Alerts, channels
+def channels_of(view: View, clock: Clock) -> Iterator[None]:
+    """Connect a view to the user's channels of alerts and outside monitor, as far as there are."""
+    from pxresearch.alerts import Alerts, channels, heartbeat
 
-    found = channels()
-    if not found:
-        yield None
-        return
-    alerts = Alerts(found, clock=clock)
+    found, heart = channels(), heartbeat()
+    alerts = Alerts(found, clock=clock) if found else None
+    view.deliver.channels, view.deliver.heart = alerts, heart
     try:
-        yield alerts
+        yield
     finally:
-        alerts.close(5.0)
+        if alerts is not None:
+            alerts.close(5.0)
+        if heart is not None:
+            heart.close()
 
 
 # ------------------------------------------------------------------ text

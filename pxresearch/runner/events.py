@@ -16,7 +16,6 @@ from pxresearch.gateway.records import (
     Notice,
     Quote,
     Resynced,
-    Stale,
     Trade,
     Update,
 )
@@ -88,8 +87,6 @@ class Events:
             s.fold.settle(event.received)
         elif isinstance(event, Notice):
             s.alarms(event.kind, "warning", event.text)
-        elif isinstance(event, Stale) and not event.fresh:
-            s.alarms("stale", "warning", f"{event.contract_id}: silent for {event.silent_s:.0f} s")
         if isinstance(event, Gap):
             self._house.gate(now)
 

@@ -17,6 +17,7 @@ from pxresearch.core import records as r
 from pxresearch.errors import GatewayError, UsageError
 from pxresearch.gateway.records import Hub
 from pxresearch.journal import Kind
+from pxresearch.monitor import Topic
 from pxresearch.runner import look
 from pxresearch.runner.account import differences
 from pxresearch.runner.session import Session
@@ -84,12 +85,6 @@ class House:
         if changed or gate.mask != int(s.engine.engine["blocked"][0]):
             s.fold.tell(Input(r.COMMAND, 0, now, r.BLOCK, gate.mask), s.clock.now())
             s.fold.journal.write(Kind.COMMAND, now, {"blocked": list(gate.reasons)})
-        waited = gate.age_s(r.UNRECONCILED, now)
-        if waited > s.settings.unread_s and self.adopted:
-            s.alarms(
-                "unreconciled", "critical", f"The account is not reconciled for {waited:.0f} s",
-                "; ".join(gate.reasons),
-            )  # fmt: skip
 
     def _blocks(self) -> list[tuple[int, str]]:
         s = self._s
@@ -152,10 +147,9 @@ class House:
             return
         for k in s.venue.exposed():
             if k not in s.venue.flattening:
-                s.alarms(
-                    "unprotected", "critical",
-                    f"{s.listings[k].code}: its stop does not work at the venue; it is closed",
-                )  # fmt: skip
+                code = s.listings[k].code
+                text = f"{code}: its stop does not work at the venue; it is closed"
+                s.alarms(Topic.PROTECTION, "critical", text, subject=code)
                 self.flatten(k, r.NO_PROTECTION)
 
     def flatten(self, k: int, cause: int) -> None:
@@ -190,7 +184,7 @@ class House:
         elif not self._lost:
             self._lost = True
             why = f"{failed} attempts to connect a hub have failed"
-            s.alarms("connection", "critical", f"{why}: flattening, and the kill switch is set")
+            s.alarms(Topic.CONNECTION, "critical", f"{why}: flattening, and the kill switch is set")
             self.halt(why, r.CONNECTION_LOST)
 
     def halt(self, why: str, cause: int) -> None:
@@ -200,7 +194,7 @@ class House:
         try:
             self._latch.set(s.clock.now(), why=why, by=f"run {s.run}")
         except OSError as error:
-            s.alarms("kill switch", "critical", f"the kill switch cannot be stored: {error}")
+            s.alarms(Topic.KILL_SWITCH, "critical", f"the kill switch cannot be stored: {error}")
         s.fold.journal.write(Kind.COMMAND, now, {"command": "halt", "why": why})
         s.fold.tell(Input(r.COMMAND, 0, now, r.HALT, cause), s.clock.now())
         for k in range(len(s.listings)):
@@ -213,7 +207,6 @@ class House:
             return
         halt = self._latch.read()
         if halt is not None:
-            s.alarms("kill switch", "critical", f"The kill switch is set: {halt.why}", str(halt))
             s.fold.journal.write(Kind.COMMAND, now, {"command": "halt", "why": str(halt)})
             s.fold.tell(Input(r.COMMAND, 0, now, r.HALT, r.KILL_SWITCH), s.clock.now())
             for k in range(len(s.listings)):
@@ -252,7 +245,7 @@ class House:
             self._note(f"the kill switch stays set: {error}")
             return
         s.fold.tell(Input(r.COMMAND, 0, now, r.REARM), s.clock.now())
-        s.alarms("kill switch", "warning", f"The kill switch was released: {command.reason}")
+        s.alarms(Topic.KILL_SWITCH, "warning", f"the kill switch was released: {command.reason}")
 
     def _note(self, text: str) -> None:
         self._s.fold.journal.write(Kind.NOTE, self._s.timeline.now(), {"note": text})
@@ -299,5 +292,5 @@ class House:
         off = self._difference()
         before, self._differ = self._differ, f"{off / 1e6:+,.2f} USD" if off else ""
         if off and not before:
-            text = f"Own balance is {off / 1e6:+,.2f} USD off the venue's: nothing opens"
+            text = f"own balance is {off / 1e6:+,.2f} USD off the venue's: nothing opens"
             s.alarms("figures", "critical", text)

@@ -30,6 +30,7 @@ from pxresearch.gateway.stream import Stream, StreamSettings
 from pxresearch.gateway.tags import run_name
 from pxresearch.health import Health
 from pxresearch.journal import Journal, Kind
+from pxresearch.monitor import Thresholds, Watch
 from pxresearch.runner.alarms import Alarms, Deliverer
 from pxresearch.runner.build import Start, begin, day_number, journal_path
 from pxresearch.runner.day import Day
@@ -81,18 +82,20 @@ class Runner:
         Where alerts go besides the journal.
     on_health
         Called with each health, for a terminal.
+    thresholds
+        From when on something deserves an alert.
     """
 
     def __init__(
         self, plan: Plan, connection: Connection, *, clock: Clock,
         settings: RunnerSettings | None = None, live: LiveSettings | None = None,
         stream: StreamSettings | None = None, deliver: Deliverer | None = None,
-        on_health: Callable[[Health], None] | None = None,
+        on_health: Callable[[Health], None] | None = None, thresholds: Thresholds | None = None,
     ) -> None:  # fmt: skip
         self.plan, self._at, self._clock = plan, connection, clock
         self._settings = settings or RunnerSettings()
         self._live, self._stream_settings = live, stream
-        self._alarms = Alarms(deliver, clock)
+        self._alarms = Alarms(deliver, clock, _watch(plan, thresholds))
         self._on_health = on_health
         self._run = run_name(clock.now())
         self._over = asyncio.Event()
@@ -307,8 +310,11 @@ class Runner:
         session.fold.settle(self._clock.now())
         told = msgspec.to_builtins(found)
         session.fold.journal.write(Kind.NOTE, session.timeline.now(), {"flat": told})
-        if not found.verified:
-            session.alarms("flat", "critical", "NOT proven flat at the end of the session")
+        watch = session.alarms.watch
+        why = "end of the session"
+        session.alarms.all(
+            watch.flattened(self._clock.now(), why, found.verified, found.trouble or "")
+        )
         return found.verified
 
     # ------------------------------------------------------------ what the fold and the broker tell
@@ -348,7 +354,17 @@ class Runner:
             Kind.ERROR, session.timeline.now(), {"what": what, "error": repr(error), "trace": trace}
         )
         session.day.faults.append(f"{what}: {error}")
-        session.alarms("error", "critical", f"{what}: {error}", f"journal row {seq}: {error!r}")
+        watch = session.alarms.watch
+        session.alarms.all(watch.error(self._clock.now(), what, error, seq))
+
+
+def _watch(plan: Plan, thresholds: Thresholds | None) -> Watch:
+    # A strategy may do without stops; where the account demands them, one that lacks is told.
+    wanted = thresholds or Thresholds()
+    if not plan.programme.require_bracket:
+        wanted = msgspec.structs.replace(wanted, unprotected_s=None)
+    name = f"{plan.mode} {plan.account}"
+    return Watch(name, thresholds=wanted, max_loss_limit=plan.programme.max_loss_micros)
 
 
 def _listing(directory: Directory, code: str) -> Listing:

@@ -13,7 +13,7 @@ from pxresearch.core import records as r
 from pxresearch.gateway.records import Hub
 from pxresearch.health import Health
 from pxresearch.journal import Kind, SessionEnd
-from pxresearch.monitor import Watch
+from pxresearch.monitor import Topic
 from pxresearch.runner import look
 from pxresearch.runner.outside import StatusFile
 from pxresearch.runner.session import Session
@@ -22,10 +22,7 @@ _ROWS = {
     "accepted": Kind.RESPONSE, "rejected": Kind.RESPONSE, "unknown": Kind.RESPONSE,
     "request": Kind.REQUEST,
 }  # fmt: skip
-_ALARMS = {
-    "rejected": "warning", "unknown": "critical", "ghost": "critical", "voided": "critical",
-    "not_flat": "critical", "trouble": "warning",
-}  # fmt: skip
+_ALARMS = {"ghost": "critical", "voided": "critical", "trouble": "warning"}
 
 
 class Vitals:
@@ -35,7 +32,6 @@ class Vitals:
         self, session: Session, status: StatusFile, on_health: Callable[[Health], None] | None
     ) -> None:
         self._s, self._status, self._on_health = session, status, on_health
-        self._watch = Watch()
 
     # ------------------------------------------------------------ what happens
     def decided(self, name: str, row: Mapping[str, Any]) -> None:
@@ -44,25 +40,38 @@ class Vitals:
         if name in ("fills", "refusals"):
             s.day.counts[name] += 1
         if name == "refusals":
-            s.last_refusal = (
-                f"{row['reason']} (value {row['value']}, limit {row['limit']}) "
-                f"{'buy' if row['side'] > 0 else 'sell'} {row['qty']}"
-            )
+            self._refused(row)
         elif name == "risk":
             self._of_risk(row)
         elif name == "fills" and row["cause"] == r.CAUSES[r.BY_HAND]:
             code = s.listings[row["contract"]].code
             text = f"{code}: {row['side'] * row['qty']:+d} traded by hand; it counts for the limits"
-            s.alarms("by hand", "warning", text)
+            s.alarms("by hand", "warning", text, subject=code)
+
+    def _refused(self, row: Mapping[str, Any]) -> None:
+        s = self._s
+        side = "buy" if row["side"] > 0 else "sell"
+        text = (
+            f"{side} {row['qty']} {self._code(row['contract'])}: value {row['value']}, limit "
+            f"{row['limit']}"
+        )
+        s.last_refusal = f"{row['reason']} ({text})"
+        s.alarms.all(s.alarms.watch.refused(s.clock.now(), str(row["reason"]), text))
+
+    def _code(self, k: int) -> str:
+        listings = self._s.listings
+        return listings[k].code if 0 <= k < len(listings) else f"contract {k}"
 
     def _of_risk(self, row: Mapping[str, Any]) -> None:
         s = self._s
         cause, k = str(row["cause"]), int(row["contract"])
-        where = s.listings[k].code if k >= 0 else "the account"
-        s.alarms(
-            "risk", "critical", f"{cause.replace('_', ' ')}: {where} is flattened",
-            f"value {row['value']}, limit {row['limit']}",
-        )  # fmt: skip
+        if cause != r.CAUSES[r.KILL_SWITCH]:  # the monitor tells of that by itself
+            where = self._code(k) if k >= 0 else "everything"
+            level = "info" if cause == r.CAUSES[r.DEADLINE] else "critical"
+            s.alarms(
+                Topic.FLATTEN, level, f"{cause.replace('_', ' ')}: {where} is closed",
+                f"value {row['value']}, limit {row['limit']}", cause,
+            )  # fmt: skip
         if s.venue is not None:
             for each in range(len(s.listings)) if k < 0 else (k,):
                 s.broker.flatten(each)
@@ -79,18 +88,25 @@ class Vitals:
 
     def of_broker(self, kind: str, facts: Mapping[str, Any]) -> None:
         """What the broker has to say."""
-        s = self._s
+        s, watch, now = self._s, self._s.alarms.watch, self._s.clock.now()
         row = _ROWS.get(kind, Kind.NOTE)
         s.fold.journal.write(row, s.timeline.now(), {"broker": kind, **facts})
-        if kind in _ALARMS:
-            text = f"{kind.replace('_', ' ')}: {facts.get('why', facts)}"
-            s.alarms(kind, _ALARMS[kind], text[:300])
+        why = str(facts.get("why", ""))
+        if kind == "rejected":
+            s.alarms.all(watch.rejected(now, str(facts.get("reason", "not sent")), why))
+        elif kind in ("flat", "not_flat"):
+            text = str(facts.get("trouble") or "")
+            code = self._code(int(facts["contract"]))
+            s.alarms.all(watch.flattened(now, code, kind == "flat", text))
+        elif kind in _ALARMS:
+            s.alarms(kind, _ALARMS[kind], f"{kind}: {why or dict(facts)}"[:300])
 
     # ------------------------------------------------------------ looking
     def look(self) -> None:
         """Tell how things are."""
-        health = self.health()
-        self._s.alarms.all(self._watch.look(health))
+        health, alarms = self.health(), self._s.alarms
+        alarms.all(alarms.watch.look(health))
+        alarms.beat(health.ts)
         self._status.put(health)
         if self._on_health is not None:
             self._on_health(health)
@@ -109,7 +125,6 @@ class Vitals:
         times = [at for at in look.flatten_times(s.engine, s.day.date) if at > s.timeline.now()]
         user, market = s.hub(Hub.USER), s.hub(Hub.MARKET)
         account = s.mirror.account if s.mirror is not None else None
-        delivered = s.alarms.failed_deliveries
         return Health(
             ts=s.clock.now(), account=s.plan.account,
             account_name=account.name if account is not None else str(s.plan.account),
@@ -128,7 +143,8 @@ class Vitals:
             halted=bool(e["halted"]), locked=look.locked(s.engine),
             calls=dict(s.at.rest.calls.sent), order_ms=look.order_times(s.at.rest.calls),
             journal_lag_s=s.fold.journal.lag_s, journal_failed=s.fold.journal.failed,
-            alerts_failed=delivered, events=s.day.counts["events"], orders=s.day.counts["orders"],
+            alerts_failed=s.alarms.failed, events=s.day.counts["events"],
+            orders=s.day.counts["orders"],
             fills=s.day.counts["fills"], refusals=s.day.counts["refusals"],
             last_signal=s.last_signal, last_refusal=s.last_refusal,
         )  # fmt: skip
@@ -141,17 +157,10 @@ class Vitals:
 
     def summary(self, done: SessionEnd) -> None:
         """Tell how a day went."""
-        s = self._s
-        s.alarms(
-            "summary", "info",
-            f"{s.plan.name} {s.plan.mode} {done.date}: {done.day_pnl / 1e6:+,.2f} USD, "
-            f"{done.fills} fills, {'flat' if done.flat else 'NOT FLAT'}",
-            f"balance {done.balance / 1e6:,.2f} USD, costs {done.costs / 1e6:,.2f} USD, "
-            f"{done.orders} orders, {done.refusals} refusals, covered "
-            f"{done.covered_s / 3600:.1f} of {done.hours_s / 3600:.1f} h"
-            + (f"; faults: {'; '.join(done.faults)}" if done.faults else ""),
-        )  # fmt: skip
+        alarms = self._s.alarms
+        alarms.all(alarms.watch.summary(self._s.clock.now(), done))
 
     def close(self) -> None:
         """Tell the last."""
+        self._s.alarms.all(self._s.alarms.watch.close())
         self._status.put(self.health())
