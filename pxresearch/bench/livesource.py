@@ -1,8 +1,9 @@
 """A bare gateway that sends quotes at a rate and notes when the order for a marked one arrives.
 
 The other end of `bench live`, in a process of its own. A marked quote has a spread of two ticks,
-all others have one. A quote is stamped when its bytes are handed to the socket, an order when its
-first bytes are read from one: neither stamp waits for the server that this is built on.
+all others have one. An order fills whole, at once, at the last quote. A quote is stamped when its
+bytes are handed to the socket, an order when its first bytes are read from one: neither stamp waits
+for the server that this is built on.
 
 I/O: listens on a free port of 127.0.0.1; reads the clock; prints its port.
 """
@@ -19,17 +20,20 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from pxresearch.bench.hubsource import ACCOUNT, END, order, quote, trade
+from pxresearch.bench.hubsource import ACCOUNT, CONTRACT, END, quote, trade
 from pxresearch.gateway import wire
 
 TRADES_A_SECOND, USER_EVENTS_A_SECOND = 100, 20
+BALANCE = 10_000_000
+_OTHERS = 1_000_000_000  # ids of orders that are not the strategy's begin here
 _DONE: dict[str, Any] = {"success": True, "errorCode": 0, "errorMessage": None}
-_NOTHING = {"orders": [], "positions": [], "trades": [], "totalCount": 0}
-_ACCOUNT = {"id": ACCOUNT, "name": "BENCH", "balance": 50_000, "canTrade": True, "simulated": True}
+_CONTRACT = {
+    "id": CONTRACT, "name": "MNQZ6", "description": "", "tickSize": 0.25, "tickValue": 0.5,
+    "activeContract": True, "symbolId": "F.US.MNQ",
+}  # fmt: skip
 _PLACE = f"POST {wire.PLACE.path} ".encode()
-_READS = (
-    wire.ORDER_SEARCH, wire.ORDER_OPEN, wire.ORDER_QUERY, wire.POSITION_OPEN, wire.TRADE_SEARCH,
-)  # fmt: skip
+_COST = 0.61  # USD a contract and side, as in the table of costs
+_TICK, _TICK_USD = 0.25, 0.5
 
 
 def marked(n: int, ns: int) -> str:
@@ -60,6 +64,44 @@ class Stamped(asyncio.Protocol):
         self._inner.data_received(data)
 
 
+class Account:
+    """Position, balance and fills of the one account."""
+
+    def __init__(self) -> None:
+        self.position, self.balance = 0, float(BALANCE)
+        self.fills: list[dict[str, Any]] = []
+        self._entry = 0.0
+
+    def row(self, at: str) -> dict[str, Any]:
+        """The position; its type is 0 when it is closed."""
+        kind = (self.position > 0) + 2 * (self.position < 0)
+        return {"id": 1, **_of(at), "type": kind, "size": abs(self.position),
+                "averagePrice": self._entry}  # fmt: skip
+
+    def fill(self, number: int, asked: dict[str, Any], price: float, at: str) -> dict[str, Any]:
+        """An order fills whole: its record, the fill and the position, by name of the event."""
+        side, size = asked["side"], asked["size"]
+        signed = -size if side else size
+        closed = min(size, abs(self.position)) if self.position * signed < 0 else 0
+        gross = (price - self._entry) / _TICK * _TICK_USD * closed * (1 if side else -1)
+        if closed < size:
+            self._entry = price
+        self.position += signed
+        self.balance += gross - _COST * size
+        order = {"id": number, **_of(at), "updateTimestamp": at, "status": 2, "type": 2,
+                 "side": side, "size": size, "fillVolume": size, "filledPrice": price,
+                 "customTag": asked["customTag"]}  # fmt: skip
+        fill = {"id": number, **_of(at), "price": price, "profitAndLoss": gross if closed else None,
+                "fees": _COST * size, "side": side, "size": size, "voided": False,
+                "orderId": number}  # fmt: skip
+        self.fills.append(fill)
+        return {wire.USER_ORDER: order, wire.USER_TRADE: fill, wire.USER_POSITION: self.row(at)}
+
+
+def _of(at: str) -> dict[str, Any]:
+    return {"accountId": ACCOUNT, "contractId": CONTRACT, "creationTimestamp": at}
+
+
 class Source:
     """One run: quotes at `rate` for `seconds`, every `every`-th marked."""
 
@@ -68,6 +110,10 @@ class Source:
         self._sent = {"quotes": 0, "trades": 0, "user": 0}
         self._marks: list[int] = []
         self._orders: list[int] = []
+        self._prices = (0.0, 0.0)  # of the last quote: bid, ask
+        self._account = Account()
+        self._user: asyncio.Transport | None = None
+        self._running = True
 
     def app(self) -> web.Application:
         """Routes: the two hubs, the login, empty reads, an order, the report."""
@@ -75,9 +121,13 @@ class Source:
         app.router.add_get(wire.MARKET_HUB, self._market)
         app.router.add_get(wire.USER_HUB, self._users)
         app.router.add_post(wire.LOGIN_KEY.path, _answers(token="none"))
-        app.router.add_post(wire.ACCOUNT_SEARCH.path, _answers(accounts=[_ACCOUNT]))
-        for operation in _READS:
-            app.router.add_post(operation.path, _answers(**_NOTHING))
+        app.router.add_post(wire.ACCOUNT_SEARCH.path, self._accounts)
+        app.router.add_post(wire.CONTRACT_AVAILABLE.path, _answers(contracts=[_CONTRACT]))
+        app.router.add_post(wire.POSITION_OPEN.path, self._positions)
+        app.router.add_post(wire.TRADE_SEARCH.path, self._trades)
+        app.router.add_post(wire.CLOSE.path, self._close)
+        for operation in (wire.ORDER_SEARCH, wire.ORDER_OPEN, wire.ORDER_QUERY):
+            app.router.add_post(operation.path, _answers(orders=[], totalCount=0))
         app.router.add_post(wire.PLACE.path, self._place)
         app.router.add_get("/report", self._report)
         return app
@@ -90,8 +140,47 @@ class Source:
         return time.time_ns() + self._options.offset
 
     async def _place(self, request: web.Request) -> web.Response:
+        asked = json.loads(await request.read())
+        number = len(self._orders)
+        asyncio.get_running_loop().call_soon(self._fill, number, asked)
+        return web.json_response({"orderId": number, **_DONE})
+
+    async def _close(self, request: web.Request) -> web.Response:
         await request.read()
-        return web.json_response({"orderId": len(self._orders), **_DONE})
+        if qty := self._account.position:
+            asked = {"side": int(qty > 0), "size": abs(qty), "customTag": None}
+            asyncio.get_running_loop().call_soon(self._fill, _OTHERS - 1, asked)
+        return web.json_response(_DONE)
+
+    def _fill(self, number: int, asked: dict[str, Any]) -> None:
+        """Tell the user hub of an order, its fill and the position, in one go."""
+        price = self._prices[0 if asked["side"] else 1]
+        self._tell(self._account.fill(number, asked, price, wire.to_iso(self._now())))
+
+    def _tell(self, rows: dict[str, dict[str, Any]]) -> None:
+        if self._user is not None:
+            records = [
+                {"type": 1, "target": target, "arguments": [{"action": 1, "data": row}]}
+                for target, row in rows.items()
+            ]
+            text = "".join(json.dumps(record) + END for record in records)
+            self._user.write(text_frame(text.encode()))
+            self._sent["user"] += len(rows) if self._running else 0
+
+    async def _accounts(self, request: web.Request) -> web.Response:
+        await request.read()
+        row = {"id": ACCOUNT, "name": "BENCH", "balance": round(self._account.balance, 2),
+               "canTrade": True, "simulated": True}  # fmt: skip
+        return web.json_response({"accounts": [row], **_DONE})
+
+    async def _positions(self, request: web.Request) -> web.Response:
+        await request.read()
+        row = self._account.row(wire.to_iso(self._now()))
+        return web.json_response({"positions": [row] if row["size"] else [], **_DONE})
+
+    async def _trades(self, request: web.Request) -> web.Response:
+        await request.read()
+        return web.json_response({"trades": self._account.fills, **_DONE})
 
     async def _report(self, request: web.Request) -> web.Response:
         return web.json_response({"sent": self._sent, "marks": self._marks, "orders": self._orders})
@@ -115,23 +204,33 @@ class Source:
                 sent["trades"] += 1
             await asyncio.sleep(0.0005)
         await asyncio.sleep(0.5)
+        self._running = False  # what follows is the client's way home
         out.write(text_frame(trade(-1, self._now()).encode()))  # of size 0: the end
 
     def _quote(self, out: asyncio.Transport, n: int) -> None:
         now = self._now()
         mark = n % self._options.every == self._options.every - 1
-        frame = text_frame((marked if mark else quote)(n, now).encode())
+        record = (marked if mark else quote)(n, now)
+        frame = text_frame(record.encode())
+        if mark:
+            bid = float(record.partition('"bestBid":')[2].partition(",")[0])
+            self._prices = (bid, bid + 0.5)
         self._sent["quotes"] += 1
         if mark:
             self._marks.append(self._now())
         out.write(frame)
 
     async def _user_events(self, out: asyncio.Transport) -> None:
-        sent = self._sent
+        """Orders that another program makes and takes back."""
+        self._user = out
+        await asyncio.sleep(1.0)
         for n in range(int(self._options.seconds * USER_EVENTS_A_SECOND)):
+            at = wire.to_iso(self._now())
+            self._tell({wire.USER_ORDER: {
+                "id": _OTHERS + n, **_of(at), "updateTimestamp": at, "status": 3, "type": 1,
+                "side": 0, "size": 1, "limitPrice": 24_000.25, "fillVolume": 0,
+            }})  # fmt: skip
             await asyncio.sleep(1 / USER_EVENTS_A_SECOND)
-            out.write(text_frame(order(n, self._now()).encode()))
-            sent["user"] += 1
 
 
 def _answers(**members: Any) -> Callable[[web.Request], Awaitable[web.Response]]:
