@@ -28,6 +28,7 @@ from pxresearch.clock import NS, Clock, PacedClock, VirtualClock, WallClock, run
 from pxresearch.errors import NotReachable, UsageError
 from pxresearch.gateway.caller import RestSettings
 from pxresearch.gateway.hubs import Hubs, HubSettings
+from pxresearch.gateway.line import Broken, Lines
 from pxresearch.gateway.profiles import Profile
 from pxresearch.gateway.records import Hub
 from pxresearch.gateway.rest import Rest
@@ -37,6 +38,7 @@ MOST = 500
 """Instants that the simulator plays in one go; its queue to a client must hold their records."""
 POLL_S = 10.0
 """How often a runner looks at what has no event, on a clock that is steered."""
+_CLOCK = "/control/clock"
 _NEVER_S = 10.0**9
 _TURNS = 100  # of the loop before waiting costs no processor
 _NAP_S = 0.001
@@ -63,31 +65,42 @@ class Hand:
     """
 
     def __init__(self, url: str) -> None:
-        self._client = httpx.AsyncClient(base_url=url, trust_env=False, timeout=60.0)
+        self._url = f"{url}{_CLOCK}"
+        self._lines = Lines(url, {"Content-Type": "application/json"}, WallClock())
 
     async def look(self) -> Told:
         """How the clock is."""
-        return await self._ask("GET", b"")
+        try:
+            async with httpx.AsyncClient(trust_env=False) as client:
+                answer = await client.get(self._url)
+        except httpx.HTTPError as error:
+            raise self._fault(repr(error)) from None
+        return self._told(answer.status_code, answer.content)
 
     async def move(self, to: int) -> Told:
         """Move it towards a time; it may take several moves to get there."""
-        return await self._ask("POST", msgspec.json.encode({"to": to, "most": MOST}))
+        body = msgspec.json.encode({"to": to, "most": MOST})
+        try:
+            line = self._lines.take() or await self._lines.open()
+            answer = await line.ask(lambda: self._lines.request(_CLOCK, "", body))
+        except (OSError, Broken) as error:
+            raise self._fault(str(error)) from None
+        return self._told(answer.status, answer.body)
 
     async def close(self) -> None:
         """Close the connection."""
-        await self._client.aclose()
+        await self._lines.close()
 
-    async def _ask(self, method: str, body: bytes) -> Told:
+    def _told(self, status: int, body: bytes) -> Told:
+        if status != httpx.codes.OK:
+            raise self._fault(f"HTTP {status} {body[:200].decode(errors='replace')}")
         try:
-            answer = await self._client.request(method, "/control/clock", content=body)
-            if answer.status_code == httpx.codes.OK:
-                return msgspec.json.decode(answer.content, type=Told)
-            why = f"HTTP {answer.status_code} {answer.text[:200]}"
-        except (httpx.HTTPError, msgspec.DecodeError) as error:
-            why = f"{type(error).__name__} {error}".strip()
-        raise NotReachable(
-            f"{self._client.base_url}control/clock: {why}; is a pxresearch simulator there?"
-        )
+            return msgspec.json.decode(body, type=Told)
+        except msgspec.DecodeError as error:
+            raise self._fault(str(error)) from None
+
+    def _fault(self, why: str) -> NotReachable:
+        return NotReachable(f"{self._url}: {why}; is a pxresearch simulator there?")
 
 
 class Steering:
@@ -153,14 +166,13 @@ class Steering:
         return await self._hand.move(to)
 
     def _target(self, market: int | None) -> int:
-        """Where both go next: to what is due first, or a step further in a busy market."""
-        now = self._clock.now()
-        due = [at for at in (self._clock.next_due, market) if at is not None]
+        """Where both go next: to the runner's next waiter, or a step into a market that moves."""
+        now, own = self._clock.now(), self._clock.next_due
+        further = None if market is None else max(now, market) + self._step
+        due = [at for at in (own, further) if at is not None]
         if not due:
             raise RuntimeError("everything waits, and nothing for this clock")
-        own = self._clock.next_due
-        further = due[-1] if market is None else max(market, now + self._step)
-        return max(now, further if own is None else min(own, further))
+        return max(now, min(due))
 
     async def _settled(self, sent: Mapping[int, int]) -> None:
         """Wait until all that was sent is here, and nobody can go on without time."""

@@ -10,11 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pxresearch.clock import NS, VirtualClock
+from pxresearch.clock import NS, PacedClock, VirtualClock
 from pxresearch.gateway import wire
 from pxresearch.gateway.wire import DepthType
 from pxresearch.simulator.market import Burst, Replay
-from pxresearch.simulator.paced import PacedClock
 from pxresearch.simulator.tape import MINUTE, QUOTE, TRADE, Tape, busiest, looped
 from tests.exchange_kit import MNQ, START
 from tests.venue_kit import CODE, STEPS, Room, make_tape

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pxresearch.clock import VirtualClock
+from pxresearch.clock import PacedClock, VirtualClock
 from pxresearch.demo import make_demo
 from pxresearch.errors import CatalogError, UsageError
 from pxresearch.gateway import wire
@@ -21,7 +21,6 @@ from pxresearch.simulator.control import Control
 from pxresearch.simulator.hub import HubSettings
 from pxresearch.simulator.inprocess import InProcess
 from pxresearch.simulator.messages import HttpRequest
-from pxresearch.simulator.paced import PacedClock
 from pxresearch.simulator.routes import ApiSettings
 from pxresearch.simulator.server import make_venue
 from pxresearch.simulator.settings import VenueSettings

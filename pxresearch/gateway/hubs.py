@@ -158,6 +158,15 @@ class Hubs:
             raise UsageError(f"the {hub} hub is not among the settings' hubs")
         return self._supervisors[hub].state
 
+    @property
+    def steady(self) -> bool:
+        """Whether no connection is being opened or ended, or waits for the answer to a call."""
+        return all(one.steady for one in self._supervisors.values())
+
+    def read(self) -> dict[int, int]:
+        """Records read on each open connection, by its port; their events are in the buffer."""
+        return dict(one.read for one in self._supervisors.values() if one.read is not None)
+
     def _wake(self, hub: Hub) -> None:
         if hub in self._supervisors:
             self._supervisors[hub].wake()

@@ -117,6 +117,14 @@ class Transport(WebsocketTransport):
                 self._client.send((1000).to_bytes(2, "big"), wsframes.CLOSE)
         self._client.close()
 
+    @property
+    def port(self) -> int:
+        """Our port; 0 while the socket is not open."""
+        sock = self._client.sock
+        with contextlib.suppress(OSError):
+            return 0 if sock is None else sock.getsockname()[1]
+        return 0
+
     def on_message(self, app: object, raw_message: list[bytes]) -> None:
         """Hand the records of some messages on; the very first is the answer to the handshake."""
         records = self._records.cut(raw_message)
@@ -167,6 +175,11 @@ class Connection(BaseHubConnection):
             self.transport.start()
         except Lost as lost:  # the frames below hold the address in their locals
             raise lost.with_traceback(None) from None
+
+    @property
+    def port(self) -> int:
+        """Our port, by which the other end knows the connection; 0 while it is not open."""
+        return self.transport.port
 
     def call(self, invocation_id: str, method: str, arguments: list[object]) -> None:
         """Call a method of the hub; its completion comes among the records.

@@ -190,6 +190,7 @@ class App:
         """One connection, from its upgrade to its end."""
         wake = asyncio.Event()
         link = self._venue.link(hub, owner, self._network.now(), wake.set)
+        link.port = request.transport.get_extra_info("peername")[1] if request.transport else 0
         writer = asyncio.create_task(self._write(request, websocket, link, wake))
         self._sockets.add(writer)
         try:

@@ -112,6 +112,7 @@ class Link:
         self.frozen = False  # half-open: nothing is read or written
         self.open = False  # the handshake is done
         self.sent = 0
+        self.port = 0  # of the client, as the adapter sees it
         self.pings: list[str] = []  # payloads of WebSocket pings for the adapter to send
         self._host, self._settings = host, settings
         self._outbox = Outbox(settings.queue, host.newest)
@@ -307,6 +308,11 @@ class Link:
     def waiting(self) -> int:
         """Records that wait."""
         return len(self._outbox)
+
+    @property
+    def told(self) -> int:
+        """Records after the handshake that the client has been sent, or will be at once."""
+        return max(self.sent + (0 if self.frozen else self.waiting) - 1, 0)
 
     @property
     def left_out(self) -> int:
