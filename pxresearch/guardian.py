@@ -5,9 +5,10 @@ one plain write: that it lives (`Guardian.beat`), what there is to lose and unti
 it is flattening already (`Guardian.duty`). While it lives and does its duty the guardian does
 nothing. When it has not been heard of for `hung_s` seconds:
 
-- entries that work at the venue are withdrawn and protection is left (control K15);
+- entries that work at the venue are withdrawn and protection is left (control K15), whatever the
+  runner said there was to lose: it may have hung before it could say more;
 - once a flatten time has come, or the runner was flattening, or the kill switch is set, the account
-  is flattened, again and again until the venue shows it flat.
+  is flattened if there is anything to lose, again and again until the venue shows it flat.
 
 A runner that lives but has not begun to flatten `late_s` seconds after its time counts likewise.
 Hanging is counted in looks, not by a clock, so neither a clock that was set nor a machine that
@@ -29,13 +30,13 @@ from enum import StrEnum
 
 import msgspec
 
+from pxresearch.accountdir.latch import Latch
 from pxresearch.clock import Clock, WallClock
 from pxresearch.errors import UsageError
 from pxresearch.gateway.flatten import flatten
 from pxresearch.gateway.rest import Rest
 from pxresearch.gateway.withdraw import withdraw
 from pxresearch.sessions import from_ns
-from pxresearch.accountdir.latch import Latch
 
 
 class Act(StrEnum):
@@ -98,6 +99,7 @@ class Guard:
         self._beats = -1
         self._still = self._late = 0  # looks
         self._done: set[Act] = set()
+        self._open = False  # as the venue has shown it since the last beat
 
     def look(self, now: int, beats: int, duty: Duty, *, halted: bool) -> tuple[Act, str] | None:
         """What has to be done now, and why; to be asked every `look_s` seconds.
@@ -112,13 +114,13 @@ class Guard:
             The kill switch is set.
         """
         if beats != self._beats:
-            self._beats, self._still = beats, 0
+            self._beats, self._still, self._open = beats, 0, False
             self._done.clear()
         else:
             self._still += 1
         due = duty.flatten_at is not None and now >= duty.flatten_at
         self._late = self._late + 1 if due and duty.exposed and not duty.flattening else 0
-        if not duty.exposed or Act.FLATTEN in self._done:
+        if Act.FLATTEN in self._done:
             return None
         if self._still * self._settings.look_s >= self._settings.hung_s:
             return self._of_hung(due, duty, halted)
@@ -128,20 +130,27 @@ class Guard:
 
     def _of_hung(self, due: bool, duty: Duty, halted: bool) -> tuple[Act, str] | None:
         hung = f"no sign of life for {self._still * self._settings.look_s:.0f} s"
-        if duty.flattening:
+        exposed = duty.exposed or self._open
+        if exposed and duty.flattening:
             return Act.FLATTEN, f"{hung} while it flattened ({duty.flattening})"
-        if halted:
+        if exposed and halted:
             return Act.FLATTEN, f"{hung}, and the kill switch is set"
-        if due:
+        if exposed and due:
             return Act.FLATTEN, f"{hung}, and its flatten time {_utc(duty.flatten_at)} has come"
         if Act.WITHDRAW not in self._done:
             return Act.WITHDRAW, hung
         return None
 
-    def done(self, act: Act) -> None:
-        """The venue has shown that it is done; it need not be done again until the next beat."""
+    def done(self, act: Act, *, left: bool = False) -> None:
+        """The venue has shown that it is done; it need not be done again until the next beat.
+
+        Parameters
+        ----------
+        left
+            It showed a position or an order all the same.
+        """
         self._done.add(act)
-        self._late = 0
+        self._late, self._open = 0, left
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -235,7 +244,10 @@ class Guardian:
             self._halted = self._latch.read() is not None
 
     def _act_when_due(self) -> None:
-        asyncio.run(self._watch())
+        try:
+            asyncio.run(self._watch())
+        except Exception as error:  # noqa: BLE001 - a watchdog that is gone has to be known
+            self._tell(Act.FLATTEN, False, f"guardian: it ended, and watches no more: {error!r}")
 
     async def _watch(self) -> None:
         rest = self._make_rest()
@@ -255,13 +267,12 @@ class Guardian:
         heard = f"last heard of at {_utc(self._heard)}"
         self._tell(act, None, f"guardian: {_DOES[act]}; the runner: {why} ({heard})")
         try:
-            ok, text = await (
-                self._flatten(rest, why) if act is Act.FLATTEN else self._withdraw(rest)
-            )
+            if act is Act.FLATTEN:
+                ok, text = await self._flatten(rest, why)
+            else:
+                ok, text = await self._withdraw(rest)
         except Exception as error:  # noqa: BLE001 - whatever it is, the next attempt follows
             ok, text = False, f"it failed, and is tried again: {error!r}"
-        if ok:
-            self._guard.done(act)
         self._tell(act, ok, f"guardian: {text}")
 
     async def _flatten(self, rest: Rest, why: str) -> tuple[bool, str]:
@@ -269,6 +280,7 @@ class Guardian:
         threading.Thread(target=self._set_latch, args=(why,), daemon=True).start()
         flat = await flatten(rest, self._account, clock=WallClock(), limit_s=self._settings.limit_s)
         if flat.verified:
+            self._guard.done(Act.FLATTEN)
             return True, f"flat, and the venue shows it, after {flat.took_s:.1f} s"
         words = [one.last_word for one in flat.contracts if one.last_word]
         last = flat.trouble or "; ".join(words) or "it still shows orders or positions"
@@ -277,7 +289,9 @@ class Guardian:
     async def _withdraw(self, rest: Rest) -> tuple[bool, str]:
         done = await withdraw(rest, self._account, clock=WallClock())
         if done.verified:
-            return True, f"{len(done.entries)} entries withdrawn, protection left"
+            self._guard.done(Act.WITHDRAW, left=done.left)
+            kept = "protection left" if done.left else "and nothing is open"
+            return True, f"{len(done.entries)} entries withdrawn, {kept}"
         return False, f"entries may still work, and it is tried again: {done.trouble or 'no end'}"
 
     def _set_latch(self, why: str) -> None:

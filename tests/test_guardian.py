@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -30,24 +31,25 @@ LOOKS = st.lists(
         st.integers(-2, 3),  # seconds that the clock moves: a clock may be set back
         st.booleans(), st.booleans(), st.booleans(),  # exposed, flattening, halted
         st.sampled_from([None, -30, 20, 40]),  # flatten time, seconds from the start
-        st.booleans(),  # whether what is done succeeds
+        st.booleans(), st.booleans(),  # whether what is done succeeds, and something is left
     ),
     max_size=120,
 )  # fmt: skip
 
 
 @given(looks=LOOKS)
-def test_decisions(looks: list[tuple[bool, int, bool, bool, bool, int | None, bool]]) -> None:
+def test_decisions(looks: list[tuple[bool, int, bool, bool, bool, int | None, bool, bool]]) -> None:
     """Against a second account of the rules, counted from the whole history of looks."""
     guard, now, beats = Guard(SETTINGS), NOW, 0
     silent = late = 0
     settled: set[Act] = set()
-    for k, (beat, moved, exposed, flattening, halted, at, ok) in enumerate(looks):
+    seen = False
+    for k, (beat, moved, exposed, flattening, halted, at, ok, left) in enumerate(looks):
         now += moved * NS
         beats += beat
         fresh = beat or k == 0
         silent = 0 if fresh else silent + 1
-        settled = set() if fresh else settled
+        settled, seen = (set(), False) if fresh else (settled, seen)
         duty = Duty(
             exposed=exposed, flatten_at=None if at is None else NOW + at * NS,
             flattening="a limit" if flattening else "",
@@ -55,8 +57,8 @@ def test_decisions(looks: list[tuple[bool, int, bool, bool, bool, int | None, bo
         due = at is not None and now >= NOW + at * NS
         late = late + 1 if due and exposed and not flattening else 0
         wanted: Act | None = None
-        if exposed and Act.FLATTEN not in settled:
-            if silent >= 5 and (flattening or halted or due):
+        if Act.FLATTEN not in settled:
+            if silent >= 5 and (exposed or seen) and (flattening or halted or due):
                 wanted = Act.FLATTEN
             elif silent >= 5:
                 wanted = None if Act.WITHDRAW in settled else Act.WITHDRAW
@@ -65,9 +67,9 @@ def test_decisions(looks: list[tuple[bool, int, bool, bool, bool, int | None, bo
         found = guard.look(now, beats, duty, halted=halted)
         assert (found and found[0]) == wanted
         if found is not None and ok:
-            guard.done(found[0])
+            guard.done(found[0], left=left)
             settled.add(found[0])
-            late = 0
+            late, seen = 0, left
 
 
 @given(
@@ -190,6 +192,18 @@ def test_hung_and_halted_by_a_file(place: Place, tmp_path: Path) -> None:
         assert place.is_flat()
 
 
+def test_hung_before_it_could_say_that_it_is_exposed(place: Place, tmp_path: Path) -> None:
+    """The venue is looked at all the same; a flat account is left as it is, and not halted."""
+    with Watch(place, tmp_path) as watch:
+        watch.guardian.duty = Duty(exposed=False, flatten_at=NOW - NS)
+        assert "nothing is open" in watch.wait(Act.WITHDRAW, True).text
+        assert watch.latch.read() is None
+        place.busy()
+        watch.guardian.beat(NOW)
+        watch.wait(Act.FLATTEN, True)
+        assert place.is_flat()
+
+
 def test_again_until_it_is_flat(place: Place, tmp_path: Path) -> None:
     """A halted market: each attempt that fails is told, and another follows."""
     place.busy()
@@ -234,13 +248,24 @@ def test_it_outlives_its_own_failures(place: Place, tmp_path: Path) -> None:
     place.busy()
     place.fault("malformed_json", count=3)
     with Watch(place, tmp_path) as watch:
+
+        def then_broken(report: Report) -> None:
+            watch._report(report)
+            broken()
+
         watch.latch.set = broken  # type: ignore[method-assign]
-        watch.guardian._on_report = lambda report: (watch._report(report), broken())
+        watch.guardian._on_report = then_broken
         watch.guardian.duty = Duty(exposed=True, flattening="deadline")
         watch.wait(Act.FLATTEN, True)
         assert place.is_flat()
         assert any("cannot be stored" in one.text for one in watch.reports)
 
 
-def broken(*_: object, **named: object) -> None:
+def test_a_guardian_that_cannot_begin_says_so(place: Place, tmp_path: Path) -> None:
+    """Nobody relies on a watchdog that is not there."""
+    with Watch(place, tmp_path, rest=broken) as watch:
+        assert "watches no more" in watch.wait(Act.FLATTEN, False).text
+
+
+def broken(*_: object, **named: object) -> Any:
     raise OSError("no space left")

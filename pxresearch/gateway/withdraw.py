@@ -45,12 +45,15 @@ class Withdrawn(msgspec.Struct, frozen=True, kw_only=True):
         The venue itself showed no entry any more.
     entries
         Ids of those that were to be cancelled.
+    left
+        A position or another order was there at the last look.
     trouble
         Why the venue could not be asked the last time, if it could not.
     """
 
     verified: bool
     entries: tuple[int, ...]
+    left: bool
     trouble: str | None
 
 
@@ -75,21 +78,23 @@ async def withdraw(rest: Venue, account: int, *, clock: Clock, limit_s: float = 
     """
     started, pause = clock.now(), _PAUSE_S
     seen: set[int] = set()
-    trouble: str | None = None
-    while clock.now() - started < limit_s * NS:
+    verified, left, trouble = False, True, ""
+    while not verified and clock.now() - started < limit_s * NS:
         try:
             # Orders first: one that fills between the two reads is then seen with its position.
             orders = await rest.working_orders(account, urgent=True)
-            left = entries(orders, await rest.positions(account, urgent=True))
+            positions = await rest.positions(account, urgent=True)
         except GatewayError as error:
             trouble = str(error)
         else:
-            trouble = None
-            if not left:
-                return Withdrawn(verified=True, entries=tuple(sorted(seen)), trouble=None)
-            for order in left:
+            found, trouble = entries(orders, positions), ""
+            verified, left = not found, bool(orders or positions)
+            for order in found:
                 seen.add(order.id)
                 await rest.cancel(account, order.id)
-        await clock.sleep(pause)
-        pause = min(2 * pause, _LONGEST_S)
-    return Withdrawn(verified=False, entries=tuple(sorted(seen)), trouble=trouble)
+        if not verified:
+            await clock.sleep(pause)
+            pause = min(2 * pause, _LONGEST_S)
+    return Withdrawn(
+        verified=verified, entries=tuple(sorted(seen)), left=left, trouble=trouble or None
+    )
