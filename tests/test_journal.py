@@ -49,7 +49,7 @@ rows = st.tuples(
 acts = st.one_of(inputs, inputs, rows, st.just("stored"), st.just("reopened"))
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(script=st.lists(acts, max_size=60), threaded=st.booleans(), data=st.data())
 def test_what_is_handed_over_is_what_is_read(script: list, threaded: bool, data) -> None:
     """In order, numbered without a gap, over restarts; any filter gives the matching part."""

@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 # ------------------------------------------------------------------ the process dies
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 def test_what_was_said_to_be_stored_survives_kill(seed: int, tmp_path: Path) -> None:
     """At any moment: what is left is whole, a prefix, and holds all that was promised."""
     path, chance, promised = tmp_path / "a.journal", random.Random(seed), 0
@@ -235,13 +235,12 @@ def finished(tmp_path_factory) -> tuple[Path, list]:
 
 
 @settings(max_examples=150)
-@given(data=st.data())
-def test_a_changed_byte_is_found(finished, data) -> None:
+@given(at=st.integers(0, 2**20), flip=st.integers(1, 255))
+def test_a_changed_byte_is_found(finished, at: int, flip: int) -> None:
     """Any byte: either `verify` says so, or it held nothing and every row reads as before."""
     path, rows = finished
     raw = bytearray(path.read_bytes())
-    at = data.draw(st.integers(0, len(raw) - 1))
-    raw[at] ^= data.draw(st.integers(1, 255))
+    raw[at % len(raw)] ^= flip
     with tempfile.TemporaryDirectory() as folder:
         changed = Path(folder) / "a.journal"
         changed.write_bytes(raw)
