@@ -61,7 +61,7 @@ def _draw_pnl(ax: Axes, one: Comparison) -> None:
     days = [f"{day // 100 % 100:02}-{day % 100:02}" for day in one.days]
     x = np.arange(len(days) + 1)
     for name, amounts, width in (  # the second is the broader, so that it shows under the first
-        (one.second, one.second_pnl, 4.5), (one.first, one.first_pnl, 1.5),
+        (one.second, one.second_pnl, 4.0), (one.first, one.first_pnl, 1.5),
     ):  # fmt: skip
         total = np.concatenate([[0.0], np.cumsum(np.array(amounts, np.float64)) / MICROS])
         ax.plot(x, total, color=_COLORS[name], linewidth=width, marker="o", markersize=width + 2,
