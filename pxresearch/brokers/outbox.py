@@ -141,3 +141,15 @@ class Outbox:
     _kept = False
     _count = 0
     _before = b""
+
+
+def bare_legs(decided: Decided) -> list[int]:
+    """Numbers of bracket legs that ended because their position is gone.
+
+    The engine ended them in the same event; a venue has to be asked, or they would open a position.
+    """
+    return [
+        int(row["id"])
+        for row in decided.rows.get("orders", ())
+        if row["role"] in (r.STOP_LOSS, r.TARGET) and row["cause"] == r.POSITION_CLOSED
+    ]

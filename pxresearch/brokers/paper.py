@@ -74,3 +74,9 @@ class PaperBroker:
 
     async def close(self) -> None:
         """Nothing to stop."""
+
+
+class ReplayBroker(PaperBroker):
+    """The same over arrays: what has rested in the engine is seen when the loop stops."""
+
+    mode = "replay"

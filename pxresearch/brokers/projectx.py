@@ -94,8 +94,8 @@ class ProjectXBroker:
         self._clock, self._wake, self._note = clock, wake, note
         self._settings = settings or LiveSettings()
         self._strategy, self._run = strategy, run
-        index = {listing.id: k for k, listing in enumerate(listings)}
-        self.book = VenueBook(strategy, runs, index, told)
+        self._index = {listing.id: k for k, listing in enumerate(listings)}
+        self.book = VenueBook(strategy, runs, self._index, told)
         self._events: list[Input] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._flattening: dict[int, asyncio.Task[None]] = {}
@@ -180,6 +180,38 @@ class ProjectXBroker:
                 k = int(o["contract"])
                 found[k] = found.get(k, 0) + missing
         return found
+
+    def surplus(self) -> dict[int, int]:
+        """Legs that could do more than the position allows: the contracts each should have.
+
+        By the venue's number; 0 is to be cancelled. A leg whose entry has not filled is none, and
+        neither is one that protects a position which this session does not know.
+        """
+        engine = self._session.engine[0]
+        slots = [engine["order"][int(i)] for i in engine["live"][: int(engine["live_n"])]]
+        wanted = {int(o["id"]): int(o["qty"]) - int(o["filled"]) for o in slots}
+        busy = {int(o["contract"]) for o in slots}
+        found: dict[int, int] = {}
+        for order in self._mirror.working:
+            k = self._index.get(order.contract_id)
+            if k is None or not self.book.is_leg(order) or order.status is OrderStatus.SUSPENDED:
+                continue
+            number = self.book.number(order.id)
+            if number is None:
+                if k not in busy and int(engine["contract"][k]["position"]) == 0:
+                    found[order.id] = 0
+            elif wanted.get(number, 0) < order.qty - order.filled:
+                found[order.id] = wanted.get(number, 0)
+        return found
+
+    def trim(self, venue_id: int, qty: int) -> None:
+        """Bring a leg down to so many contracts; 0 cancels it."""
+        there = self._mirror.orders[venue_id]
+        number = self.book.number(venue_id)
+        if qty == 0 or number is None:
+            self._spawn(self._cancel(number, venue_id))
+        else:
+            self.modify(number, qty=qty + there.filled)
 
     def strangers(self) -> list[Order]:
         """Working orders of the account that are not this session's."""

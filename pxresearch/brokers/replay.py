@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from pxresearch.block import Block
+from pxresearch.brokers.paper import ReplayBroker
 from pxresearch.brokers.session import EngineSession, Feed, FillModel
 from pxresearch.core import records as r
 from pxresearch.errors import DataError
@@ -65,6 +66,7 @@ class Replay:
             compiled=compiled,
             keep_bars=keep_bars,
         )
+        self.broker = ReplayBroker(self.session)
 
     def run(self, progress: Callable[[int], None] | None = None) -> EngineSession:
         """Go through all the data; `progress` gets the number of rows done after each session."""

@@ -118,6 +118,11 @@ class VenueBook:
         """Whether an order of the venue is one of this session's."""
         return self._ours(order) is not None or self._of_us(order)
 
+    def is_leg(self, order: Order) -> bool:
+        """Whether an order of the venue is a leg of a bracket of ours."""
+        tag = tags.read_tag(order.tag)
+        return self._of_us(order) and tag is not None and tag.leg in _LEGS.values()
+
     # ------------------------------------------------------------ the venue's side
     def order(self, order: Order) -> list[Input]:
         """What the state of an order at the venue has to tell the engine."""

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from pxresearch.brokers.base import Approved, Broker, Input
-from pxresearch.brokers.outbox import Decided, Outbox
+from pxresearch.brokers.outbox import Decided, Outbox, bare_legs
 from pxresearch.brokers.session import EngineSession
 from pxresearch.core import records as r
 from pxresearch.errors import StrategyError
@@ -112,6 +112,8 @@ class Fold:
             broker.flatten(order.contract)
         for number in decided.cancels:
             self.journal.write(Kind.ORDER, ts, {"event": "cancel_asked", "order": number})
+            broker.cancel(number)
+        for number in bare_legs(decided):
             broker.cancel(number)
         for order in decided.orders:
             seq = self._write_order(order, ts)

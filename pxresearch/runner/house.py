@@ -40,6 +40,7 @@ class House:
         self._differ = ""
         self._proven: set[int] = set()
         self._lost = False
+        self._too_many: dict[int, int] = {}
         self.adopted = not session.plan.live
 
     # ------------------------------------------------------------ the look
@@ -53,6 +54,7 @@ class House:
         self._connection(now)
         self.gate(now)
         self._protection(now)
+        self._surplus()
         self._flatten_times(now)
         self._figures()
         s.day.coverage.look(now, self._fed())
@@ -151,6 +153,18 @@ class House:
                 text = f"{code}: its stop does not work at the venue; it is closed"
                 s.alarms(Topic.PROTECTION, "critical", text, subject=code)
                 self.flatten(k, r.NO_PROTECTION)
+
+    def _surplus(self) -> None:
+        """Take back legs that the venue should have taken back, once it had time to."""
+        s = self._s
+        if s.venue is None or not self.adopted or s.venue.unresolved:
+            return
+        now, found = s.clock.now(), s.venue.surplus()
+        self._too_many = {one: self._too_many.get(one, now) for one in found}
+        for venue_id, since in self._too_many.items():
+            if now - since >= round(s.settings.surplus_s * NS):
+                self._too_many[venue_id] = now
+                s.venue.trim(venue_id, found[venue_id])
 
     def flatten(self, k: int, cause: int) -> None:
         """Flatten a contract, or all (-1), through the engine, and prove it at the venue."""

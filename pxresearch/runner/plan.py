@@ -90,6 +90,8 @@ class RunnerSettings(msgspec.Struct, frozen=True, kw_only=True):
         Between two snapshots in the journal, so that a restart has little to replay.
     protect_s
         How long a position may be without its stop at the venue before it is closed.
+    surplus_s
+        How long a leg may work at the venue for more than the position before it is taken back.
     figures_s
         After a fill: when own figures must be the venue's.
     attempts
@@ -106,6 +108,7 @@ class RunnerSettings(msgspec.Struct, frozen=True, kw_only=True):
     lag_s: float = 0.25
     snapshot_s: float = 300.0
     protect_s: float = 5.0
+    surplus_s: float = 1.0
     figures_s: float = 3.0
     attempts: int = 10
     unread_s: float = 60.0
