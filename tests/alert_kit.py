@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socketserver
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -106,6 +107,33 @@ def server() -> Iterator[Server]:
         yield one
     finally:
         one.close()
+
+
+class _Mailbox(socketserver.StreamRequestHandler):
+    """Just enough SMTP to take one letter."""
+
+    def handle(self) -> None:
+        self.wfile.write(b"220 here\r\n")
+        while line := self.rfile.readline().strip().upper():
+            if line == b"DATA":
+                self.wfile.write(b"354 go on\r\n")
+                lines = iter(self.rfile.readline, b".\r\n")
+                self.server.letters.append(b"".join(lines))  # type: ignore[attr-defined]
+            self.wfile.write(b"221 bye\r\n" if line == b"QUIT" else b"250 fine\r\n")
+
+
+@contextlib.contextmanager
+def mailbox() -> Iterator[tuple[int, list[bytes]]]:
+    """Port of an SMTP server on this machine, and the letters that it took."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Mailbox) as smtp:
+        smtp.letters = []  # type: ignore[attr-defined]
+        thread = threading.Thread(target=smtp.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield smtp.server_address[1], smtp.letters  # type: ignore[attr-defined]
+        finally:
+            smtp.shutdown()
+            thread.join()
 
 
 def alert(text: str, level: str = "warning", ts: int = 0) -> Alert:

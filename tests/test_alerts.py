@@ -9,6 +9,7 @@ import threading
 import time
 import types
 from collections.abc import Iterator
+from email import message_from_bytes
 from importlib.machinery import ModuleSpec
 
 import msgspec
@@ -21,7 +22,7 @@ from pxresearch.alerts import Alert, Alerts, Attempt, Channel, Heartbeat, channe
 from pxresearch.clock import NS, VirtualClock, WallClock
 from pxresearch.errors import UsageError
 from pxresearch.monitor import Thresholds, Watch
-from tests.alert_kit import GOOD, PATIENCE_S, Server, alert, server
+from tests.alert_kit import GOOD, PATIENCE_S, Server, alert, mailbox, server
 
 TOKEN = "PLANTED-TOKEN-of-a-channel"
 
@@ -72,6 +73,27 @@ def test_an_alert_arrives_whole(net: Server) -> None:
     assert net.texts[0] == "<b> info & more\nsecond line"
     assert [(a.number, a.error, a.last, a.seconds) for a in told] == [(1, "", True, 2.0)] * 3
     assert {a.channel for a in told} == {"JSON (URL 1)"}
+
+
+def test_a_letter_is_plain_text() -> None:
+    """By e-mail as well, where apprise's own default is HTML: nothing of a text is lost."""
+    with mailbox() as (port, letters):
+        url = f"mailto://127.0.0.1:{port}?from=bot@example.com&to=me@example.com&mode=insecure"
+        alerts = Alerts(channels({"PXRESEARCH_ALERTS": url}), clock=WallClock())
+        alerts.send(alert("2 < 3 & more\nsecond line"))
+        assert alerts.close(PATIENCE_S) == 0
+    letter = message_from_bytes(letters[0])
+    (body,) = [part for part in letter.walk() if not part.is_multipart()]
+    assert body.get_content_type() == "text/plain"
+    assert body.get_payload(decode=True).split(b"\r\n")[:2] == [b"2 < 3 & more", b"second line"]
+
+
+def test_a_long_text_is_cut_to_what_every_service_takes(net: Server) -> None:
+    """An SMS service takes 1,600 characters, title included."""
+    alerts = Alerts(net.channels("a"), clock=WallClock())
+    alerts.send(msgspec.structs.replace(alert("x" * 5_000), title="long"))
+    assert alerts.close(PATIENCE_S) == 0
+    assert net.texts == ["x" * 1_400]
 
 
 def test_every_channel_gets_everything_in_order(net: Server) -> None:
@@ -244,6 +266,7 @@ def test_no_secret_is_shown(net: Server, caplog: pytest.LogCaptureFixture) -> No
         shown.append(str(caught.value))
     assert TOKEN not in "".join(shown)
     assert TOKEN not in caplog.text
+    assert not [one for one in caplog.records if one.name.startswith(("apprise", "urllib3"))]
     assert any(TOKEN in path for path in net.paths)
     assert {a.error for a in told} == {"", "HTTP 403", "no connection"}
 

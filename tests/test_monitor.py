@@ -215,6 +215,12 @@ def test_a_deadline_needs_exposure(line: dict[str, Any], wanted: list[int]) -> N
     assert said == wanted
 
 
+def test_a_deadline_that_is_past_is_not_approaching() -> None:
+    """A position found after it is the flatten's business."""
+    assert Watch().look(at(3_600, HELD)) == []
+    assert Watch().look(at(3_700, HELD)) == []
+
+
 def test_contracts_with_different_deadlines_are_told_apart() -> None:
     """Each deadline names its own contracts."""
     watch = Watch()
@@ -231,7 +237,7 @@ def test_contracts_with_different_deadlines_are_told_apart() -> None:
     assert ["MNQZ26 -3" in text for _, text in said] == [False] * 3 + [True] * 3
 
 
-@given(st.lists(st.tuples(st.integers(0, 90), st.sampled_from("ab")), max_size=40))
+@given(st.lists(st.tuples(st.integers(0, 90), st.sampled_from("ab")), max_size=15))
 def test_no_refusal_is_lost_when_they_are_gathered(gaps: list[tuple[int, str]]) -> None:
     """Told at once or counted; a reason is told at most once in its window."""
     watch, second, said = Watch(), 0, []
@@ -250,6 +256,18 @@ def test_no_refusal_is_lost_when_they_are_gathered(gaps: list[tuple[int, str]]) 
     for reason in "ab":
         ts = [a.ts for a in said[:moments] if a.key.endswith(reason) and "more)" not in a.title]
         assert all(later - one >= 60 * NS for one, later in pairwise(ts))
+
+
+def test_what_was_counted_is_told_when_its_window_is_over() -> None:
+    """Without another event; three within a minute are one, and two more."""
+    watch = Watch()
+    said = [watch.refused(START + s * NS, "cap", f"{s} of 5") for s in (0, 10, 20)]
+    assert [len(one) for one in said] == [1, 0, 0]
+    assert watch.look(at(59)) == []
+    (more,) = watch.look(at(60))
+    assert more.title == "order refused: cap (2 more)"
+    assert more.text == "2 more within 60 s. The last: 20 of 5"
+    assert watch.look(at(200)) == []
 
 
 def test_events_have_their_words() -> None:
