@@ -158,9 +158,10 @@ def test_each_is_a_broker(kind: type[Rig]) -> None:
         broker: Broker = rig.broker
         for name in ("submit", "cancel", "modify", "flatten", "events", "snapshot", "close"):
             assert callable(getattr(broker, name))
-        assert broker.mode == {"ReplayRig": "replay", "PaperRig": "paper", "LiveRig": "live"}[
-            kind.__name__
-        ]
+        assert (
+            broker.mode
+            == {"ReplayRig": "replay", "PaperRig": "paper", "LiveRig": "live"}[kind.__name__]
+        )
 
     play(kind, scene)
 

@@ -165,6 +165,7 @@ def _tighten(S, which, value):
 def _account_is(S, balance, day_start, level):
     """The venue's account at the start: balance, the day's first balance, maximum loss level."""
     S.balance = balance
+    S.start_balance = balance - S.realized + S.costs
     S.day_start = day_start
     S.level = level
     S.last_balance = balance
