@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from pxresearch import journal
 from pxresearch.core import records as r
 from pxresearch.gateway.records import (
     Event,
@@ -80,8 +81,9 @@ class Events:
         if isinstance(event, Resynced):
             self._resynced(event)
         else:
-            kind = Kind.GAP if isinstance(event, Gap) else Kind.HUB
-            s.fold.journal.write(kind, now, _told(event))
+            s.fold.journal.write(Kind.HUB, now, _told(event))
+            if isinstance(event, Gap) and event.until is not None:
+                s.fold.journal.write(Kind.GAP, now, _lacking(event))
         if isinstance(event, Update) and s.venue is not None and self._house.adopted:
             s.venue.saw(event.record)
             s.fold.settle(event.received)
@@ -135,6 +137,14 @@ class Events:
         if seed.words:
             s.alarms("start", "warning", "At the start: " + "; ".join(seed.words))
         self._house.adopted = True
+
+
+def _lacking(gap: Gap) -> journal.Gap:
+    """A hub that is back: between the two times its events are lacking."""
+    return journal.Gap(
+        of=f"{gap.hub.value} hub", since=gap.since, until=gap.until or gap.since, missed=None,
+        why=gap.reason,
+    )  # fmt: skip
 
 
 def _told(event: Event) -> dict[str, object]:
