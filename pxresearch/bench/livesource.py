@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import sys
 import time
@@ -69,6 +70,7 @@ class Account:
 
     def __init__(self) -> None:
         self.position, self.balance = 0, float(BALANCE)
+        self.orders: list[dict[str, Any]] = []
         self.fills: list[dict[str, Any]] = []
         self._entry = 0.0
 
@@ -84,8 +86,9 @@ class Account:
         signed = -size if side else size
         closed = min(size, abs(self.position)) if self.position * signed < 0 else 0
         gross = (price - self._entry) / _TICK * _TICK_USD * closed * (1 if side else -1)
-        if closed < size:
-            self._entry = price
+        opened, kept = size - closed, abs(self.position) - closed
+        if opened:
+            self._entry = (self._entry * kept + price * opened) / (kept + opened)
         self.position += signed
         self.balance += gross - _COST * size
         order = {"id": number, **_of(at), "updateTimestamp": at, "status": 2, "type": 2,
@@ -94,6 +97,7 @@ class Account:
         fill = {"id": number, **_of(at), "price": price, "profitAndLoss": gross if closed else None,
                 "fees": _COST * size, "side": side, "size": size, "voided": False,
                 "orderId": number}  # fmt: skip
+        self.orders.append(order)
         self.fills.append(fill)
         return {wire.USER_ORDER: order, wire.USER_TRADE: fill, wire.USER_POSITION: self.row(at)}
 
@@ -112,6 +116,7 @@ class Source:
         self._orders: list[int] = []
         self._prices = (0.0, 0.0)  # of the last quote: bid, ask
         self._account = Account()
+        self._numbers = itertools.count(1)
         self._user: asyncio.Transport | None = None
         self._running = True
 
@@ -126,7 +131,8 @@ class Source:
         app.router.add_post(wire.POSITION_OPEN.path, self._positions)
         app.router.add_post(wire.TRADE_SEARCH.path, self._trades)
         app.router.add_post(wire.CLOSE.path, self._close)
-        for operation in (wire.ORDER_SEARCH, wire.ORDER_OPEN, wire.ORDER_QUERY):
+        app.router.add_post(wire.ORDER_SEARCH.path, self._past_orders)
+        for operation in (wire.ORDER_OPEN, wire.ORDER_QUERY):  # none ever works for long
             app.router.add_post(operation.path, _answers(orders=[], totalCount=0))
         app.router.add_post(wire.PLACE.path, self._place)
         app.router.add_get("/report", self._report)
@@ -141,7 +147,7 @@ class Source:
 
     async def _place(self, request: web.Request) -> web.Response:
         asked = json.loads(await request.read())
-        number = len(self._orders)
+        number = next(self._numbers)
         asyncio.get_running_loop().call_soon(self._fill, number, asked)
         return web.json_response({"orderId": number, **_DONE})
 
@@ -149,7 +155,7 @@ class Source:
         await request.read()
         if qty := self._account.position:
             asked = {"side": int(qty > 0), "size": abs(qty), "customTag": None}
-            asyncio.get_running_loop().call_soon(self._fill, _OTHERS - 1, asked)
+            asyncio.get_running_loop().call_soon(self._fill, next(self._numbers), asked)
         return web.json_response(_DONE)
 
     def _fill(self, number: int, asked: dict[str, Any]) -> None:
@@ -177,6 +183,10 @@ class Source:
         await request.read()
         row = self._account.row(wire.to_iso(self._now()))
         return web.json_response({"positions": [row] if row["size"] else [], **_DONE})
+
+    async def _past_orders(self, request: web.Request) -> web.Response:
+        await request.read()
+        return web.json_response({"orders": self._account.orders, **_DONE})
 
     async def _trades(self, request: web.Request) -> web.Response:
         await request.read()
