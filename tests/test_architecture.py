@@ -46,7 +46,7 @@ ALSO = {
 PRINTERS = {
     "bench.fanout", "bench.hubsource", "bench.livesource", "cli", "cli_bench", "cli_common",
     "cli_data", "cli_gateway", "cli_journal", "cli_safety", "cli_simulator",
-    "cli_alert", "cli_status",
+    "cli_alert", "cli_status", "cli_trade",
 }  # fmt: skip
 CLOCK = {
     ("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today"),
