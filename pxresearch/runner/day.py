@@ -63,11 +63,11 @@ class Day:
         self.journal.write(Kind.NOTE, now, {"covered_ns": self.coverage.covered_ns})
         self.journal.write(Kind.SNAPSHOT, now, self._session.snapshot())
 
-    def end(self, now: int, reason: str, *, flat: bool, equity: int) -> SessionEnd:
-        """Write the day's end and close its journal."""
+    def result(self, reason: str, *, flat: bool, equity: int) -> SessionEnd:
+        """How the day went."""
         e, hours = self._session.engine[0], self.coverage.hours_s
         covered = self.coverage.covered_s
-        done = SessionEnd(
+        return SessionEnd(
             date=self.date, mode=self._plan.mode,
             complete=hours > 0 and covered >= COMPLETE * hours,
             covered_s=covered, hours_s=hours, faults=tuple(self.faults), flat=flat,
@@ -76,6 +76,8 @@ class Day:
             day_pnl=equity - int(e["day_start"]), costs=int(e["day_costs"]),
             balance=int(e["balance"]), reason=reason,
         )  # fmt: skip
+
+    def end(self, now: int, done: SessionEnd) -> None:
+        """Write the day's end: the last row of its journal."""
         self.snapshot(now)
         self.journal.write(Kind.END, now, done)
-        return done

@@ -286,8 +286,10 @@ class Runner:
     def _finish_day(self, session: Session, *, flat: bool, reason: str) -> None:
         now = session.timeline.now()
         self._vitals.settle_faults()
-        done = session.day.end(now, reason, flat=flat, equity=session.fold.equity())
+        done = session.day.result(reason, flat=flat, equity=session.fold.equity())
         self._vitals.summary(done)
+        session.day.end(now, done)
+        self._alarms.journal = None  # what is told from here on is only delivered
         session.fold.journal.close()
 
     async def _close(self, session: Session, vitals: Vitals) -> bool:
@@ -297,10 +299,10 @@ class Runner:
             for k in range(len(session.listings)):
                 session.broker.flatten(k)
         flat = await self._prove_flat(session)
+        await session.broker.close()  # before the journal: what it stops has a last word
+        await session.stream.stop()
         self._finish_day(session, flat=flat, reason=self._reason)
         vitals.close()
-        await session.broker.close()
-        await session.stream.stop()
         return flat
 
     async def _prove_flat(self, session: Session) -> bool:
