@@ -187,7 +187,6 @@ def _when(box: Box, command: Command, folder: Path) -> str:
 def limits(
     account: AccountOption,
     daily_loss: Annotated[str | None, typer.Option(help="Daily loss limit, USD.")] = None,
-    daily_profit: Annotated[str | None, typer.Option(help="Daily profit lock, USD.")] = None,
     max_order_qty: Annotated[
         int | None, typer.Option(min=1, help="Contracts in one order.")
     ] = None,
@@ -199,7 +198,6 @@ def limits(
     """Tighten limits of an account at once, or loosen them from the next trading day on."""
     asked = {
         "daily_loss": _amount("--daily-loss", daily_loss, _MICROS),
-        "daily_profit": _amount("--daily-profit", daily_profit, _MICROS),
         "max_order_qty": max_order_qty,
         "max_size": _amount("--max-size", max_size, 10),
     }
@@ -243,7 +241,7 @@ def _amount(flag: str, text: str | None, scale: int) -> int | None:
 
 
 def _shown(rule: str, value: int) -> str:
-    if rule.startswith("daily"):
+    if rule == "daily_loss":
         return f"{Decimal(value) / _MICROS:,.2f} USD"
     return f"{Decimal(value) / 10} minis" if rule == "max_size" else f"{value} contracts"
 

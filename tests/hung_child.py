@@ -1,6 +1,6 @@
 """A process that opens a position and then hangs in its strategy; run by test_guardian_hung.
 
-python hung_child.py URL FOLDER STRATEGY.py compiled|plain
+python hung_child.py URL FOLDER STRATEGY.py compiled|plain SECONDS_TO_FLATTEN_TIME
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def engine(path: str, *, compiled: bool) -> EngineSession:
     )  # fmt: skip
 
 
-async def main(url: str, folder: Path, path: str, how: str) -> None:
+async def main(url: str, folder: Path, path: str, how: str, due: str) -> None:
     """Open, and hang at the next quote."""
     clock = WallClock()
     hung = engine(path, compiled=how == "compiled")
@@ -48,7 +48,7 @@ async def main(url: str, folder: Path, path: str, how: str) -> None:
             return one
 
         guardian = Guardian(ACCOUNT, spare, Latch(folder), clock=clock, settings=SETTINGS)
-        guardian.duty = Duty(exposed=True, flatten_at=clock.now() + 2 * NS)
+        guardian.duty = Duty(exposed=True, flatten_at=clock.now() + int(due) * NS)
         guardian.beat(clock.now())
         guardian.start()
         print("hanging", flush=True)

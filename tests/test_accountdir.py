@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pxresearch.accountdir import Box, Halt, Latch, Limits, account_folder, account_ids
@@ -221,9 +221,10 @@ def test_a_damaged_command_is_told_once(folder: Path) -> None:
 LOSS = st.integers(1, 12).map(lambda n: n * 100_000_000)
 
 
+@settings(max_examples=40)  # each step waits for the disk
 @given(
     steps=st.lists(
-        st.tuples(st.integers(0, 1), st.sampled_from(["ask", "apply"]), LOSS, LOSS), max_size=25
+        st.tuples(st.integers(0, 1), st.sampled_from(["ask", "apply"]), LOSS, LOSS), max_size=15
     )
 )
 def test_a_limit_is_never_loosened_within_a_day(

@@ -21,7 +21,6 @@ from pxresearch.programmes import Programme
 LIMITS_FILE = "limits.json"
 RULES = {
     "daily_loss": "daily_loss_limit_micros",
-    "daily_profit": "daily_profit_lock_micros",
     "max_order_qty": "max_order_qty",
     "max_size": "max_size_tenths",
 }
