@@ -17,6 +17,7 @@ from pxresearch.cli_gateway import DEFAULT_PROFILE, ProfileOption, UrlOption, on
 from pxresearch.errors import PxError, UsageError
 
 if TYPE_CHECKING:
+    from pxresearch.cli_view import View
     from pxresearch.gateway.profiles import Profile
     from pxresearch.promotion import Identity
     from pxresearch.runner import Ended, Plan
@@ -139,7 +140,32 @@ async def _trade(where: Profile, asked: _Asked) -> Ended:
                     settings=settings, stream=StreamSettings(reconcile_s=asked.reconcile_s),
                 )  # fmt: skip
                 with on_interrupt(runner.stop):
-                    return await pace.run(runner.run(), rest, hubs)
+                    ended = await pace.run(runner.run(), rest, hubs)
+                _tell_drift(plan, view, pace.clock.now())
+                return ended
+
+
+def _tell_drift(plan: Plan, view: View, now: int) -> None:
+    """Replay the day from its recording and compare its fills; what drifts is an alert."""
+    from pxresearch.accountdir import account_folder
+    from pxresearch.drift.account import update
+    from pxresearch.monitor import Watch
+
+    try:
+        report = update(account_folder(plan.state, plan.account))
+    except PxError as error:
+        tell(f"drift could not be checked: {error}")
+        return
+    watch = Watch(f"{plan.mode} {plan.account}")
+    for metric in report.drifting:
+        text = "'pxresearch status' shows the figures, its --figure the picture"
+        for alert in watch.drift(now, metric, text):
+            view.deliver.send(alert)
+    checked = report.days.values()
+    tell(
+        f"replayed from their recordings: {len(checked)} sessions, "
+        f"{sum(not one.clean for one in checked)} with differences"
+    )
 
 
 def _spare(where: Profile, keys: Any, rest: Any) -> Any:
