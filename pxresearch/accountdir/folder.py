@@ -37,23 +37,26 @@ def account_ids(state: Path) -> list[int]:
     return []
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes, *, lasting: bool = True) -> None:
     """Replace a file, or make it, in one step: a reader sees the old one or the new one.
 
-    On return it is on the disk. OSError: the old one is still there.
+    On return it is on the disk, where it is to be `lasting`: what is written anew every second need
+    not outlive a power cut, and the disk takes milliseconds. OSError: the old one is still there.
     """
     draft = path.with_name(f".{path.name}.{os.getpid()}.{next(_numbers)}")
     try:
         with draft.open("xb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if lasting:
+                file.flush()
+                os.fsync(file.fileno())
         _stubborn(lambda: draft.replace(path))
     except BaseException:
         with contextlib.suppress(OSError):
             draft.unlink()
         raise
-    _settle(path.parent)
+    if lasting:
+        _settle(path.parent)
 
 
 def remove(path: Path) -> bool:

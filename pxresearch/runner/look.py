@@ -98,8 +98,7 @@ def flatten_times(session: EngineSession, day: int) -> list[int]:
 
 def order_times(calls: CallLog) -> OrderTimes | None:
     """How long the venue took for its answers; None before the first."""
-    if not calls.latency_s:
+    ms = calls.percentiles()
+    if not ms:
         return None
-    ms = np.array(calls.latency_s) * 1000
-    p50, p95, p99 = (float(np.percentile(ms, p)) for p in (50, 95, 99))
-    return OrderTimes(p50=p50, p95=p95, p99=p99, n=len(ms))
+    return OrderTimes(p50=ms["p50"], p95=ms["p95"], p99=ms["p99"], n=len(calls.latency_s))

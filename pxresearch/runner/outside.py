@@ -68,7 +68,7 @@ class StatusFile:
 
     def _write(self, health: Health) -> None:
         try:
-            write_whole(self.path, msgspec.json.encode(health))
+            write_whole(self.path, msgspec.json.encode(health), lasting=False)
             self.failed = None
         except OSError as error:
             self.failed = str(error)
