@@ -15,6 +15,7 @@ from pxresearch.accountdir.folder import write_whole
 from pxresearch.health import Health
 
 STATUS_FILE = "status.json"
+_EVERY_NS = 60_000_000_000
 
 
 class StatusFile:
@@ -23,7 +24,8 @@ class StatusFile:
     Parameters
     ----------
     threaded
-        False writes in the caller's thread.
+        False writes in the caller's thread, one a minute of the session's time at most, because
+        there a write holds everything up.
 
     Attributes
     ----------
@@ -36,6 +38,8 @@ class StatusFile:
         self.failed: str | None = None
         self._latest: queue.Queue[Health | None] = queue.Queue(1)
         self._thread = None
+        self._held: Health | None = None
+        self._next = 0
         if threaded:
             self._thread = threading.Thread(target=self._run, name="status", daemon=True)
             self._thread.start()
@@ -43,7 +47,10 @@ class StatusFile:
     def put(self, health: Health) -> None:
         """Hand over; an older one that still waits is dropped."""
         if self._thread is None:
-            self._write(health)
+            self._held = health
+            if health.ts >= self._next:
+                self._next = health.ts + _EVERY_NS
+                self._write(health)
             return
         while True:
             try:
@@ -61,6 +68,8 @@ class StatusFile:
         if self._thread is not None:
             self._latest.put(None)
             self._thread.join(2.0)
+        elif self._held is not None:
+            self._write(self._held)
 
     def _run(self) -> None:
         while (health := self._latest.get()) is not None:
