@@ -110,6 +110,8 @@ class Venue:
             number, side = int(o["id"]), int(o["side"])
             if number not in before or o["contract"] != k or o["status"] == r.FREE:
                 continue
+            if o["active_from"] > ts:
+                continue
             if o["cancel_at"] != r.NEVER or not self._fills(o):
                 yield (r.VENUE_END, k, ts, number, r.CANCELED, 0, 0)
             elif (price := self._price(o, side, row)) is not None:
