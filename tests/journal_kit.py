@@ -91,14 +91,16 @@ class Venue:
         self.session, self.slip, self.miss = session, slip, miss
         self.entries: dict[int, bool] = {}  # whether the venue will fill it
         self.known: set[int] = set()
+        self.asked: set[int] = set()  # to be cancelled: it comes after the fills of its event
 
     def answers(self, row):
         """What the venue says after this event to orders that were there before it."""
         if row[0] in (r.QUOTES, r.TRADES):
             yield from self._on_market(row)
         state = self.session.engine[0]
-        live = state["live"][: int(state["live_n"])]
-        self.known = set(state["order"]["id"][live].tolist())
+        live = state["order"][state["live"][: int(state["live_n"])]]
+        self.known = set(live["id"].tolist())
+        self.asked = set(live["id"][live["cancel_at"] != r.NEVER].tolist())
 
     def _on_market(self, row):
         k, ts = row[1], row[2]
@@ -112,7 +114,7 @@ class Venue:
                 continue
             if o["active_from"] > ts:
                 continue
-            if o["cancel_at"] != r.NEVER or not self._fills(o):
+            if number in self.asked or not self._fills(o):
                 yield (r.VENUE_END, k, ts, number, r.CANCELED, 0, 0)
             elif (price := self._price(o, side, row)) is not None:
                 yield (r.VENUE_FILL, k, ts, number, int(o["qty"] - o["filled"]), price, side)

@@ -225,6 +225,15 @@ def test_a_venue_that_fills_as_paper_does_shows_nothing(tmp_path, entry_s):
     assert found.drifting == ()
 
 
+def test_flattens_of_the_strategy_are_followed(tmp_path):
+    """A strategy that flattens in mid-session does so on both sides at the same fill."""
+    setup = kit.Setup(source=ORDERLY, strategy="Orderly", parameters={})
+    found = live_comparison(tmp_path, setup=setup)
+    assert sum(p.role == "flatten" and p.second is not None for p in found.pairs) > 10
+    assert all(p.first == p.second for p in found.pairs)
+    assert found.first_pnl == found.second_pnl
+
+
 @pytest.mark.parametrize("slip", [1, 3])
 def test_slippage_of_a_venue_is_measured_to_the_tick(tmp_path, slip):
     """Every entry shows exactly the ticks that the venue took, and the metric drifts."""

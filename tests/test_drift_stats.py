@@ -1,4 +1,4 @@
-"""Intervals of drift against their definitions, and when a metric counts as drifting."""
+"""Pairs, intervals against their definitions, and when a metric counts as drifting."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pxresearch.core import records as r
+from pxresearch.drift.pairs import day_pnl, decisions, pairs
 from pxresearch.drift.report import DRIFTS, OK, TOO_FEW, WATCH, Pair, compare
 from pxresearch.drift.stats import bootstrap, wilson
 
@@ -74,3 +76,40 @@ def test_a_metric_drifts_when_its_whole_interval_is_beyond(pairs, states):
     assert found.drifting == tuple(
         m.name for m, state in zip(found.metrics, states, strict=False) if state == DRIFTS
     )
+
+
+def order(number, decided, **changes):
+    row = np.zeros(1, r.ORDER_ROW)
+    values = {"id": number, "side": 1, "qty": 2, "filled": 2, "value": 200, "status": r.FILLED}
+    for name, value in {**values, "decided": decided, **changes}.items():
+        row[name] = value
+    return row
+
+
+def test_orders_are_known_by_their_decision():
+    """A leg goes by its entry's decision, whenever it was made; twins by their number.
+
+    The first side's entry filled a moment later, so its leg is younger. Both sides have two equal
+    entries at another instant, of which the second filled one only. One order was made by hand.
+    """
+    leg = {"parent": 1, "side": -1, "role": r.STOP_LOSS, "stop": 90, "value": 178}
+    twins = [order(3, 50), order(4, 50)]
+    first = np.concatenate([order(1, 10), order(2, 11, **leg), *twins,
+                            order(5, 60, cause=r.BY_HAND)])  # fmt: skip
+    second = np.concatenate([order(1, 10), order(2, 10, **{**leg, "stop": 91}), order(3, 50),
+                             order(4, 50, filled=0, value=0, status=r.CANCELED)])  # fmt: skip
+    found = pairs(decisions(first), decisions(second))
+    assert [(p.decided, p.role) for p in found] == [
+        (10, "entry"), (10, "stop_loss"), (50, "entry"), (50, "entry"),
+    ]  # fmt: skip
+    # both filled at 89: a tick below 90, two below 91, so the first did better by one
+    assert [p.slippage for p in found] == [0.0, -1.0, 0.0, None]
+    assert [p.second_share for p in found] == [1.0, 1.0, 1.0, 0.0]
+
+
+def test_pnl_belongs_to_the_trading_day_of_the_fill():
+    """Net of costs; an evening after 17:00 Chicago is the next day's."""
+    rows = np.zeros(3, r.FILL_ROW)
+    noon, evening = 1_789_491_600 * 10**9, 1_789_511_400 * 10**9  # 12:00 and 17:30 on the 15th
+    rows["ts"], rows["realized"], rows["cost"] = [noon, noon, evening], [100, -30, 7], [1, 2, 3]
+    assert day_pnl(rows) == {20260915: 67, 20260916: 4}
