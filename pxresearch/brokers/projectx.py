@@ -11,6 +11,7 @@ I/O: the network, through the desk and `rest`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
@@ -46,6 +47,8 @@ class LiveSettings(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     late_s
         An entry that has waited so long for the journal is not sent any more.
+    exit_s
+        How long an order that reduces waits for the journal; then it is sent all the same.
     unknown_fill_s
         How long a fill waits for its order before the venue is asked for it.
     doubt_s
@@ -55,6 +58,7 @@ class LiveSettings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     late_s: float = 2.0
+    exit_s: float = 0.1
     unknown_fill_s: float = 1.0
     doubt_s: float = 30.0
     flatten_s: float = 60.0
@@ -77,6 +81,11 @@ class ProjectXBroker:
         Called when `events` has something.
     note
         Gets what is to be remembered: a kind (request, flat, trouble ...) and its facts.
+
+    Attributes
+    ----------
+    hold
+        Asked just before an entry leaves; a reason keeps it here.
     """
 
     mode = "live"
@@ -103,7 +112,9 @@ class ProjectXBroker:
         self._doubtful: set[str] = set()
         self._aligned: set[int] = set()
         self._looking = False
+        self._adopted = False
         self.last_flat: dict[int, Flat] = {}
+        self.hold: Callable[[], str] = lambda: ""
 
     # ------------------------------------------------------------ the protocol
     def submit(self, order: Approved, after: Callable[[], Awaitable[None]] | None = None) -> None:
@@ -253,6 +264,7 @@ class ProjectXBroker:
 
     def adopt(self, live: Sequence[Approved]) -> None:
         """After a restart: pair the engine's orders with the venue's; look for those missing."""
+        self._adopted = True
         for order in live:
             self._tell(self.book.expect(order))
         for row in sorted(self._mirror.orders.values(), key=lambda o: o.id):
@@ -276,7 +288,10 @@ class ProjectXBroker:
         decided = self._clock.now()
         tag = make_tag(self._strategy, self._run, order.order, ENTRY)
         self._note("request", {"what": "place", "order": order.order, "tag": tag})
-        if after is not None and not order.reduces:
+        if after is not None and order.reduces:
+            with contextlib.suppress(JournalError, TimeoutError):
+                await self._clock.within(self._settings.exit_s, after())
+        elif after is not None:
             try:
                 await after()
             except JournalError as error:
@@ -287,6 +302,9 @@ class ProjectXBroker:
                 return
         if order.order in self._cancel_wanted:
             self._refused(order, "not sent, because it was cancelled before it left")
+            return
+        if not order.reduces and (why := self.hold()):
+            self._refused(order, f"not sent: {why}")
             return
         new = NewOrder(
             account=self._mirror.account_id, contract_id=self._listings[order.contract].id,
@@ -392,6 +410,8 @@ class ProjectXBroker:
 
     async def _catch_up(self) -> None:
         """The fills that made it flat, from REST, if the hub has not told them."""
+        if not self._adopted:
+            return  # whose they are is only known with the orders, which are read then
         now = self._clock.now()
         try:
             rows = await self._rest.trades(

@@ -69,6 +69,11 @@ class Alarms:
             if self._deliver is not None:
                 self._deliver.send(alert)
 
+    def at_once(self, alert: Alert) -> None:
+        """Deliver from any thread, past the journal and the monitor."""
+        if self._deliver is not None:
+            self._deliver.send(alert)
+
     def beat(self, ts: int) -> None:
         """Tell an outside monitor that all is well, if it is."""
         if self._deliver is not None and self.watch.sound:

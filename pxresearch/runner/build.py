@@ -17,7 +17,7 @@ from pxresearch.clock import NS
 from pxresearch.core import records as r
 from pxresearch.errors import JournalError, StrategyError
 from pxresearch.instruments import contract
-from pxresearch.journal import Header, Kind, Recovered, read, recover
+from pxresearch.journal import Header, Kind, Recovered, has_rows, newest, read, recover
 from pxresearch.runner.plan import Plan
 from pxresearch.sessions import trading_day
 
@@ -76,7 +76,7 @@ def begin(plan: Plan, folder: Path, now: int, horizon_days: int) -> Start:
     """
     day = day_number(now)
     path = journal_path(folder, plan.mode, day)
-    if path.exists():
+    if path.exists() and _begun(path):
         return _resume(plan, path, day, now, horizon_days)
     last_ns = now + horizon_days * 24 * 3600 * NS
     earlier = _earlier(plan, folder, path)
@@ -102,6 +102,11 @@ def build(plan: Plan, first_ns: int, last_ns: int) -> EngineSession:
         plan.fills, first_ns=first_ns, last_ns=last_ns, compiled=plan.compiled, trading=True,
         at_venue=plan.live,
     )  # fmt: skip
+
+
+def _begun(path: Path) -> bool:
+    """Whether a journal holds a state; a process that was killed before its first has left none."""
+    return has_rows(path) and newest(path, Kind.SNAPSHOT, r.NEVER) > 0
 
 
 def same(plan: Plan, header: Header) -> bool:

@@ -118,11 +118,11 @@ class Events:
         assert venue is not None
         assert mirror is not None
         fresh = not (s.start.resumed or s.start.carried)
+        venue.adopt(s.fold.outbox.live())
         if fresh:
             venue.book.told.update(mirror.fills)
             s.fold.journal.write(Kind.NOTE, now, {"told": sorted(venue.book.told)})
         else:
-            venue.adopt(s.fold.outbox.live())
             for fill in sorted(mirror.fills.values(), key=lambda f: (f.ts, f.id)):
                 venue.saw(fill)
             venue.resynced()
@@ -136,7 +136,7 @@ class Events:
             s.fold.tell(one, s.clock.now())
         if seed.words:
             s.alarms("start", "warning", "At the start: " + "; ".join(seed.words))
-        self._house.adopted = True
+        self._house.resume()
 
 
 def _lacking(gap: Gap) -> journal.Gap:

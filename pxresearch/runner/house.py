@@ -8,6 +8,7 @@ I/O: the account's folder.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from pxresearch.accountdir import Box, Command, Latch
 from pxresearch.accountdir.latch import check_release
@@ -32,16 +33,33 @@ class House:
     def __init__(self, session: Session) -> None:
         self._s = session
         clock = session.clock
-        self._box = Box(session.folder, clock=clock, on_note=self._note)
+        self._box = Box(session.folder, on_note=self._note)  # stamped by the machine's clock
         self._latch = Latch(session.folder)
         self._next_snapshot = clock.now() + round(session.settings.snapshot_s * NS)
         self._figures_due: int | None = None
         self._asking: asyncio.Task[None] | None = None
         self._differ = ""
         self._proven: set[int] = set()
-        self._lost = False
+        self._lost = self._withdrawn = False
         self._too_many: dict[int, int] = {}
         self.adopted = not session.plan.live
+        self.rearmed: Callable[[], None] = lambda: None
+
+    # ------------------------------------------------------------ the start
+    def begin(self) -> None:
+        """Before anything is received: what is forbidden now."""
+        now = self._s.timeline.now()
+        self._kill_switch(now)
+        self.gate(now)
+
+    def resume(self) -> None:
+        """The account has been adopted: go on with a flatten that the last run did not end."""
+        s = self._s
+        self.adopted = True
+        e = s.engine.engine[0]
+        for k in range(len(s.listings)):
+            if e["halted"] or e["contract"][k]["flattening"]:
+                s.broker.flatten(k)
 
     # ------------------------------------------------------------ the look
     def look(self) -> None:
@@ -193,6 +211,7 @@ class House:
         s = self._s
         states = [state for hub in Hub if (state := s.hub(hub)) is not None]
         failed = max((state.attempts for state in states if not state.connected), default=0)
+        self._withdraw(now)
         if failed < s.settings.attempts:
             self._lost = False
         elif not self._lost:
@@ -200,6 +219,17 @@ class House:
             why = f"{failed} attempts to connect a hub have failed"
             s.alarms(Topic.CONNECTION, "critical", f"{why}: flattening, and the kill switch is set")
             self.halt(why, r.CONNECTION_LOST)
+
+    def _withdraw(self, now: int) -> None:
+        """Entries that work while a hub is away are taken back; what protects is left (K15)."""
+        s = self._s
+        if s.gate.age_s(r.HUB_AWAY, now) < s.settings.withdraw_s:
+            self._withdrawn = False
+        elif s.venue is not None and self.adopted and not self._withdrawn:
+            self._withdrawn = True
+            for order in s.fold.outbox.live():
+                if order.role == r.ENTRY:
+                    s.venue.cancel(order.order)
 
     def halt(self, why: str, cause: int) -> None:
         """Set the kill switch, and flatten."""
@@ -259,6 +289,7 @@ class House:
             self._note(f"the kill switch stays set: {error}")
             return
         s.fold.tell(Input(r.COMMAND, 0, now, r.REARM), s.clock.now())
+        self.rearmed()
         s.alarms(Topic.KILL_SWITCH, "warning", f"the kill switch was released: {command.reason}")
 
     def _note(self, text: str) -> None:

@@ -94,6 +94,8 @@ class RunnerSettings(msgspec.Struct, frozen=True, kw_only=True):
         How long a leg may work at the venue for more than the position before it is taken back.
     figures_s
         After a fill: when own figures must be the venue's.
+    withdraw_s
+        How long a hub may be away before entries that work are taken back.
     attempts
         Failed attempts in a row of a hub after which the account is flattened by REST.
     unread_s
@@ -110,6 +112,7 @@ class RunnerSettings(msgspec.Struct, frozen=True, kw_only=True):
     protect_s: float = 5.0
     surplus_s: float = 1.0
     figures_s: float = 3.0
+    withdraw_s: float = 10.0
     attempts: int = 10
     unread_s: float = 60.0
     horizon_days: int = 10

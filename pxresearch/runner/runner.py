@@ -22,7 +22,7 @@ from pxresearch.brokers.paper import PaperBroker
 from pxresearch.brokers.projectx import LiveSettings, ProjectXBroker
 from pxresearch.clock import NS, Clock
 from pxresearch.core import records as r
-from pxresearch.errors import StrategyError, UnknownName, UsageError
+from pxresearch.errors import JournalError, StrategyError, UnknownName, UsageError
 from pxresearch.gateway.contracts import Directory, Listing
 from pxresearch.gateway.desk import Desk
 from pxresearch.gateway.flatten import flatten
@@ -183,8 +183,11 @@ class Runner:
         house = self._house = House(session)
         events = self._events = Events(session, house)
         vitals = self._vitals = Vitals(session, status, self._on_health)
-        house.gate(session.timeline.now())
+        house.begin()
         watchdog = Watchdog(session)
+        house.rearmed = watchdog.release
+        if session.venue is not None:
+            session.venue.hold = watchdog.hold
         await session.stream.start()
         tasks = [
             asyncio.ensure_future(self._guarded(events.run(self._roll))),
@@ -301,7 +304,11 @@ class Runner:
         flat = await self._prove_flat(session)
         await session.broker.close()  # before the journal: what it stops has a last word
         await session.stream.stop()
-        self._finish_day(session, flat=flat, reason=self._reason)
+        try:
+            self._finish_day(session, flat=flat, reason=self._reason)
+        except JournalError as error:
+            self._failed = True
+            self._alarms("error", "critical", f"The end of the session is not journaled: {error}")
         vitals.close()
         return flat
 
