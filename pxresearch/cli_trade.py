@@ -19,6 +19,7 @@ from pxresearch.errors import PxError, UsageError
 if TYPE_CHECKING:
     from pxresearch.cli_view import View
     from pxresearch.gateway.profiles import Profile
+    from pxresearch.monitor import Thresholds
     from pxresearch.promotion import Identity
     from pxresearch.runner import Ended, Plan
 
@@ -120,7 +121,7 @@ async def _trade(where: Profile, asked: _Asked) -> Ended:
         async with rest:
             directory = Directory(await rest.available())
             await _check_account(rest, asked.account, live=asked.live)
-            plan = _plan(asked, directory, pace.clock.now())
+            plan, thresholds = _plan(asked, directory, pace.clock.now())
             hubs = Hubs(
                 where, rest, directory, clock=pace.clock,
                 settings=pace.hubs((Hub.USER, Hub.MARKET) if asked.live else (Hub.MARKET,)),
@@ -138,6 +139,7 @@ async def _trade(where: Profile, asked: _Asked) -> Ended:
                 runner = Runner(
                     plan, connection, clock=pace.clock, deliver=view.deliver, on_health=view.show,
                     settings=settings, stream=StreamSettings(reconcile_s=asked.reconcile_s),
+                    thresholds=thresholds,
                 )  # fmt: skip
                 with on_interrupt(runner.stop):
                     ended = await pace.run(runner.run(), rest, hubs)
@@ -188,7 +190,7 @@ async def _check_account(rest: Any, account: int, *, live: bool) -> None:
 
 
 # ------------------------------------------------------------------ the plan
-def _plan(asked: _Asked, directory: Any, now: int) -> Plan:
+def _plan(asked: _Asked, directory: Any, now: int) -> tuple[Plan, Thresholds | None]:
     from pxresearch.brokers.session import FillModel, Latency
     from pxresearch.programmes import micros, programme
     from pxresearch.promotion import Identity, source_hash
@@ -219,12 +221,13 @@ def _plan(asked: _Asked, directory: Any, now: int) -> Plan:
         contracts=codes, programme=rules, fills=fills,
     )  # fmt: skip
     rules, notes = _permitted(asked, identity, now)
-    return Plan(
+    plan = Plan(
         strategy=strategy, source=source, source_hash=identity.source_hash, contracts=codes,
         programme=rules, fills=fills, mode=LIVE if asked.live else PAPER, account=asked.account,
         state=asked.state, compiled=asked.compiled, note=notes,
         max_loss_level=None if asked.level is None else micros("max_loss_level", asked.level),
     )  # fmt: skip
+    return plan, settings.alerts
 
 
 def _permitted(asked: _Asked, identity: Identity, now: int) -> tuple[Any, list[dict[str, object]]]:

@@ -18,6 +18,10 @@ A settings file holds::
     partial_fills = false
     latency_ms = 20               # order entry alone; or feed_ms, entry_ms and ack_ms
 
+    [alerts]                      # of `monitor.Thresholds`: from when on a session tells something
+    feed_s = 15
+    loss_percent = [50, 80, 95]
+
 A name that does not exist and a value of the wrong type are errors, so that a slip of the pen never
 runs as a different backtest.
 
@@ -31,9 +35,12 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pxresearch.errors import UnknownName, UsageError
+
+if TYPE_CHECKING:
+    from pxresearch.monitor import Thresholds
 
 Value = int | float | bool
 """What a strategy parameter can be."""
@@ -43,7 +50,7 @@ STOP_TRIGGERS = ("trade", "quote")
 
 _NS_PER_MS = 1_000_000
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
-_TOP = ("account", "contracts", "parameters", "account_changes", "fills")
+_TOP = ("account", "contracts", "parameters", "account_changes", "fills", "alerts")
 _PY = ".py"
 
 
@@ -97,6 +104,8 @@ class Settings:
         Keyword arguments of `pxresearch.programmes.programme`; money in USD.
     fills
         Fill rules of the replay.
+    alerts
+        From when on a paper or live session tells something; None leaves the defaults.
     """
 
     account: str
@@ -104,6 +113,7 @@ class Settings:
     parameters: Mapping[str, Value] = field(default_factory=dict)
     account_changes: Mapping[str, Any] = field(default_factory=dict)
     fills: Fills = field(default_factory=Fills)
+    alerts: Thresholds | None = None
 
 
 def load_settings(
@@ -141,12 +151,13 @@ def load_settings(
     listed = _texts(table, "contracts", where)
     changes = _changes(_section(table, "account_changes", where), where)
     fills = _fills(_section(table, "fills", where), where)
+    alerts = _alerts(_section(table, "alerts", where), where)
     if not chosen:
         raise UsageError(
             f"no account chosen: {where} has no `account` and --account was not given. "
             "Choose the rules to trade under, for example --account combine-50k"
         )
-    return Settings(chosen, tuple(contracts) or listed, parameters, changes, fills)
+    return Settings(chosen, tuple(contracts) or listed, parameters, changes, fills, alerts)
 
 
 def parse_set(text: str, types: Mapping[str, type]) -> tuple[str, Value]:
@@ -266,6 +277,17 @@ def _fills(given: Mapping[str, Any], where: str) -> Fills:
         if not isinstance(value, str) and value < 0:
             raise _wrong(where, f"fills.{key}", value, "zero or more")
     return Fills(**values)
+
+
+def _alerts(given: Mapping[str, Any], where: str) -> Thresholds | None:
+    if not given:
+        return None
+    from pxresearch.monitor import Thresholds  # a backtest without them does not load it
+
+    try:
+        return Thresholds.of(given)
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from None
 
 
 def _choice(values: Mapping[str, Any], key: str, allowed: tuple[str, ...], where: str) -> None:

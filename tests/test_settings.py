@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pxresearch.errors import UnknownName, UsageError
+from pxresearch.monitor import Thresholds
 from pxresearch.programmes import programme
 from pxresearch.settings import (
     Fills,
@@ -167,3 +168,19 @@ def test_the_settings_in_the_docs_are_valid(page: str, tmp_path: Path) -> None:
     shown = text.split("```toml\n")[1].split("```")[0]
     found = settings(tmp_path, shown)
     assert programme(found.account, **found.account_changes).daily_loss_limit_micros == 800_000_000
+
+
+def test_thresholds_of_alerts(tmp_path: Path) -> None:
+    """What the table names, and the defaults for the rest; none without a table."""
+    text = 'account = "own"\n[alerts]\nfeed_s = 30\nloss_percent = [25, 50]\n'
+    found = settings(tmp_path, text).alerts
+    assert found == Thresholds(feed_s=30.0, loss_percent=(25.0, 50.0))
+    assert settings(tmp_path, 'account = "own"').alerts is None
+
+
+@pytest.mark.parametrize(
+    "line", ["fed_s = 30", 'feed_s = "30"', "feed_s = 0", "loss_percent = [50, 25]"]
+)
+def test_thresholds_that_make_no_sense_name_the_file(tmp_path: Path, line: str) -> None:
+    with pytest.raises(UsageError, match=rf"s\.toml: alerts: .*{line.split()[0]}"):
+        settings(tmp_path, f'account = "own"\n[alerts]\n{line}')
