@@ -15,7 +15,7 @@ import msgspec
 from pxresearch.errors import JournalError
 from pxresearch.journal.blocks import unpack
 from pxresearch.journal.records import Header, Input, Kind, Row, decode
-from pxresearch.journal.store import SEED, Stored, chained, opened, stored_rows
+from pxresearch.journal.store import SEED, Stored, chained, opened, stored_rows, structure
 
 
 def read(path: Path, kinds: Iterable[Kind] | None = None, since: int = 0) -> Iterator[Row]:
@@ -104,6 +104,7 @@ def check(path: Path) -> Check:
                     break
                 head, last, kind = row.hash, row.seq + row.n - 1, row.kind
                 missed += row.n if kind == Kind.GAP and row.n > 1 else 0
+            damage = damage or structure(db)  # the chain does not see rows cut off its end
     except JournalError as error:
         damage = f"after row {last}: {error}"
     if not damage and not last:

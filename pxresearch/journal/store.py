@@ -26,6 +26,9 @@ from pxresearch.errors import JournalError
 from pxresearch.journal.records import VERSION
 
 SEED = hashlib.sha256(b"pxresearch journal 1").digest()
+UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
+"""What SQLite raises for a damaged file: its messages may quote the damage."""
+
 _APPLICATION = 0x50584A31  # "PXJ1"
 _NUMBERS = struct.Struct("<qqq")
 _DB_PAGE = 4096
@@ -80,7 +83,7 @@ class Store:
             raise JournalError(f"the journal {path} cannot be opened: {error}") from error
         try:
             self._prepare()
-        except (sqlite3.Error, JournalError) as error:
+        except (*UNREADABLE, JournalError) as error:
             self.db.close()
             raise JournalError(f"the journal {path} cannot be used: {error}") from error
 
@@ -171,10 +174,29 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
         with contextlib.closing(db):
             _check(db, empty_is_fine=False)
             yield db
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         raise JournalError(f"the journal {path} cannot be read: {error}") from error
     except JournalError as error:
         raise JournalError(f"{path}: {error}") from error
+
+
+def has_rows(path: Path) -> bool:
+    """Whether anything was ever committed; a writer that was killed before has left an empty file.
+
+    Raises
+    ------
+    JournalError
+        It cannot be read.
+    """
+    try:
+        db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        with contextlib.closing(db):
+            tables = db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'rows'")
+            if tables.fetchone()[0] == 0:
+                return False
+            return db.execute("SELECT count(*) FROM (SELECT 1 FROM rows LIMIT 1)").fetchone()[0] > 0
+    except sqlite3.Error as error:
+        raise JournalError(f"the journal {path} cannot be read: {error}") from error
 
 
 def stored_rows(db: sqlite3.Connection, since: int = 0, where: str = "1") -> Iterator[Stored]:
@@ -188,7 +210,7 @@ def stored_rows(db: sqlite3.Connection, since: int = 0, where: str = "1") -> Ite
         rows, damage = [], None
         try:
             rows.extend(db.execute(query, (since, at)))
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             damage = error
         yield from map(Stored._make, rows)
         if damage is not None:
@@ -196,6 +218,12 @@ def stored_rows(db: sqlite3.Connection, since: int = 0, where: str = "1") -> Ite
         if not rows:
             return
         at = rows[-1][0]
+
+
+def structure(db: sqlite3.Connection) -> str:
+    """What is wrong with the pages of the file; empty when nothing is."""
+    (said,) = db.execute("PRAGMA quick_check(1)").fetchone()
+    return "" if said == "ok" else f"the file's structure: {' '.join(said.split())}"
 
 
 def _floor(db: sqlite3.Connection, since: int) -> int:
