@@ -226,29 +226,45 @@ def test_a_failed_fsync_is_visible(tmp_path: Path, monkeypatch) -> None:
 
 
 # ------------------------------------------------------------------ somebody changes it
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> tuple[Path, list]:
+class Finished:
     """A finished journal and its rows."""
-    path = tmp_path_factory.mktemp("finished") / "a.journal"
-    play(path, HEADER, 300)
-    return path, list(read(path))
+
+    def __init__(self, path: Path) -> None:
+        play(path, HEADER, 300)
+        self.path, self.raw, self.rows = path, path.read_bytes(), list(read(path))
 
 
-@settings(max_examples=150)
-@given(at=st.integers(0, 2**20), flip=st.integers(1, 255))
-def test_a_changed_byte_is_found(finished, at: int, flip: int) -> None:
-    """Any byte: either `verify` says so, or it held nothing and every row reads as before."""
-    path, rows = finished
-    raw = bytearray(path.read_bytes())
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Finished:
+    return Finished(tmp_path_factory.mktemp("finished") / "a.journal")
+
+
+def altered(finished: Finished, at: int, flip: int) -> None:
+    """Either `verify` finds the byte, or it held nothing and every row reads as before."""
+    raw = bytearray(finished.raw)
     raw[at % len(raw)] ^= flip
     with tempfile.TemporaryDirectory() as folder:
         changed = Path(folder) / "a.journal"
         changed.write_bytes(raw)
         if not verify(changed):
-            assert list(read(changed)) == rows
+            assert list(read(changed)) == finished.rows
         else:
             with pytest.raises(JournalError, match="damaged"):
                 recover(changed)
+
+
+@settings(max_examples=150)
+@given(at=st.integers(0, 2**20), flip=st.integers(1, 255))
+def test_a_changed_byte_is_found(finished: Finished, at: int, flip: int) -> None:
+    """Wherever in the file it is."""
+    altered(finished, at, flip)
+
+
+def test_rows_cut_off_the_end_are_found(finished: Finished) -> None:
+    """The chain ends well without them; the page that held them does not add up."""
+    page = 4_096
+    for start in range(page, len(finished.raw), page):
+        altered(finished, start + 4, 1)  # the count of the page's cells
 
 
 EDITS = (
@@ -266,10 +282,10 @@ EDITS = (
 
 
 @pytest.mark.parametrize("edit", EDITS)
-def test_an_edited_row_is_named(edit: str, finished, tmp_path: Path) -> None:
+def test_an_edited_row_is_named(edit: str, finished: Finished, tmp_path: Path) -> None:
     """With the triggers out of the way: the damage begins at the row, or at the one behind it."""
     path = tmp_path / "a.journal"
-    shutil.copy(finished[0], path)
+    shutil.copy(finished.path, path)
     db = sqlite3.connect(path)
     db.executescript("DROP TRIGGER no_update; DROP TRIGGER no_delete;")
     seqs = [seq for (seq,) in db.execute("SELECT seq FROM rows ORDER BY seq")]

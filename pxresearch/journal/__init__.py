@@ -4,7 +4,7 @@
 to the same state, byte by byte, `explain` shows what stood behind one decision, and `frames` gives
 it as polars frames.
 
-Disk use: 10 to 15 bytes a quote or trade, a few hundred a decision, some 10 KB a snapshot; a million
+Disk use: 10 to 15 bytes a quote or trade, some hundred a decision, 5 KB a snapshot; a million
 events are about 15 MB. Files are kept until ``pxresearch journal prune`` takes the old paper ones.
 
 What it proves: no row was changed, put in or taken out, from the first to the last that is there.
