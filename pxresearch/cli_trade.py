@@ -113,10 +113,11 @@ async def _trade(where: Profile, asked: _Asked) -> Ended:
     from pxresearch.gateway.rest import Rest
     from pxresearch.gateway.stream import StreamSettings
     from pxresearch.runner import Connection, Runner, RunnerSettings
-    from pxresearch.steering import follow
+    from pxresearch.steering import POLL_S, follow
 
     keys = credentials()
-    async with follow(where, step=asked.step) as pace:
+    # Nothing of a paper session reaches the market, so its steps may be long.
+    async with follow(where, step=asked.step, step_s=1.0 if asked.live else POLL_S) as pace:
         rest = Rest(where, keys, clock=pace.clock, settings=pace.rest, on_notice=tell)
         async with rest:
             directory = Directory(await rest.available())

@@ -151,13 +151,13 @@ class House:
         return "; ".join([*found, *s.stream.doubts])
 
     def _fed(self) -> bool:
+        """Whether the session sees the market: a thin one may be silent for minutes, a hub not."""
         state = self._s.hub(Hub.MARKET)
-        return (
-            state is not None
-            and state.connected
-            and not state.stale
-            and (not self._s.plan.live or self._s.stream.reconciled)
-        )
+        if state is None or not state.connected or state.last_data is None:
+            return False
+        silent = (self._s.clock.now() - state.last_data) / NS
+        followed = not self._s.plan.live or self._s.stream.reconciled
+        return followed and silent < self._s.settings.unfed_s
 
     # ------------------------------------------------------------ getting flat
     def _protection(self, now: int) -> None:

@@ -98,8 +98,8 @@ class RunnerSettings(msgspec.Struct, frozen=True, kw_only=True):
         How long a hub may be away before entries that work are taken back.
     attempts
         Failed attempts in a row of a hub after which the account is flattened by REST.
-    unread_s
-        How long the account may be unreconciled before an alarm.
+    unfed_s
+        How long no contract may have data until the time counts as not covered.
     horizon_days
         How far the calendar of a session reaches.
     days
@@ -114,7 +114,7 @@ class RunnerSettings(msgspec.Struct, frozen=True, kw_only=True):
     figures_s: float = 3.0
     withdraw_s: float = 10.0
     attempts: int = 10
-    unread_s: float = 60.0
+    unfed_s: float = 600.0
     horizon_days: int = 10
     days: int = 1
     fsync: str = "interval"
