@@ -36,8 +36,10 @@ from pxresearch.gateway.rest import Rest
 T = TypeVar("T")
 MOST = 500
 """Instants that the simulator plays in one go; its queue to a client must hold their records."""
-POLL_S = 10.0
+POLL_S = 20.0
 """How often a runner looks at what has no event, on a clock that is steered."""
+LONG_NS = 10 * NS
+"""A step from which on waiters are passed over."""
 _CLOCK = "/control/clock"
 _NEVER_S = 10.0**9
 _TURNS = 100  # of the loop before waiting costs no processor
@@ -166,8 +168,14 @@ class Steering:
         return await self._hand.move(to)
 
     def _target(self, market: int | None) -> int:
-        """Where both go next: to the runner's next waiter, or a step into a market that moves."""
+        """Where both go next: to the runner's next waiter, or a step into a market that moves.
+
+        A long step passes over waiters, which are then late by less than it: nothing that reaches
+        the market may depend on them.
+        """
         now, own = self._clock.now(), self._clock.next_due
+        if self._step >= LONG_NS and own is not None:
+            return now + self._step
         further = None if market is None else max(now, market) + self._step
         due = [at for at in (own, further) if at is not None]
         if not due:
@@ -177,19 +185,19 @@ class Steering:
     async def _settled(self, sent: Mapping[int, int]) -> None:
         """Wait until all that was sent is here, and nobody can go on without time."""
         loop = asyncio.get_running_loop()
-        calm = turns = 0
-        limit: float | None = None
+        calm = waits = 0
+        limit = loop.time() + self._patience
         while calm < 2:
-            await asyncio.sleep(0 if turns < _TURNS else _NAP_S)
-            turns += 1
+            await asyncio.sleep(0 if waits < _TURNS else _NAP_S)
             if runnable():
-                calm, limit = 0, None
-            elif self._under_way(sent):
-                calm, limit = 0, limit or loop.time() + self._patience
-                if loop.time() > limit:
-                    return
+                calm = waits = 0
+                limit = loop.time() + self._patience
+            elif not self._under_way(sent):
+                calm, waits = calm + 1, 0
+            elif loop.time() < limit:
+                calm, waits = 0, waits + 1
             else:
-                calm += 1
+                return
 
     def _under_way(self, sent: Mapping[int, int]) -> bool:
         read = self._hubs.read()
@@ -330,6 +338,4 @@ def paced(start: int, speed: float) -> Pace:
 
 def unhurried(tick_s: float) -> HubSettings:
     """Settings of hubs on a clock that jumps, looked at every `tick_s` seconds of it."""
-    return HubSettings(
-        connect_s=_NEVER_S, answer_s=_NEVER_S, ping_s=_NEVER_S, silent_s=_NEVER_S, tick_s=tick_s
-    )
+    return HubSettings(ping_s=_NEVER_S, silent_s=_NEVER_S, tick_s=tick_s)

@@ -26,7 +26,7 @@ LAYERS = (
     ("promotion", "report", "frames", "summary", "metrics", "tearsheet", "export", "health",
      "alerts", "monitor", "guardian", "emergency", "drift", "overview", "promotion_identity",
      "promotion_ramp"),
-    ("plan", "backtesting", "bench", "runner", "settings", "steering"),
+    ("plan", "backtesting", "bench", "runner", "settings", "steering", "rehearsal"),
     ("cli", "cli_bench", "cli_common", "cli_data", "cli_gateway", "cli_journal",
      "cli_alert", "cli_safety", "cli_simulator", "cli_status", "cli_trade",
      "cli_view"),

@@ -108,7 +108,7 @@ class RunnerSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     poll_s: float = 1.0
     lag_s: float = 0.25
-    snapshot_s: float = 300.0
+    snapshot_s: float = 900.0
     protect_s: float = 5.0
     surplus_s: float = 1.0
     figures_s: float = 3.0

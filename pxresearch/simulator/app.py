@@ -105,7 +105,9 @@ class App:
             return await self._hub(request, path.removeprefix("/hubs/"))
         asked = await _asked(request)
         if path.startswith("/control"):
-            return _plain(self._control.handle(asked))
+            answer = self._control.handle(asked)
+            self._venue.switch.suffer_now(self._network.now())  # the clock may have been moved
+            return _plain(answer)
         fate = self._venue.fate(asked)
         delivery = await self._venue.serve(asked, fate, self._network)
         response = await _deliver(request, delivery)
