@@ -183,8 +183,9 @@ def _account_is(S, balance, day_start, level):
 def command(S, X, k, ts, what, b, c, d):
     """Do what is demanded.
 
-    HALT, b the cause; REARM; BLOCK, b the bits; FLATTEN_NOW, k or -1 for all, b the cause; TIGHTEN, b which,
-    c its value; ACCOUNT_IS, b balance, c the day's first, d the maximum loss level, micro-dollars.
+    HALT, b the cause; REARM; BLOCK, b the bits; FLATTEN_NOW, k or -1 for all, b the cause;
+    TIGHTEN, b which, c its value; ACCOUNT_IS, b balance, c the day's first, d the maximum loss
+    level, micro-dollars.
     """
     ts = _reach(S, X, ts)
     if what == HALT:

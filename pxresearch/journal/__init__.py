@@ -45,5 +45,6 @@ from pxresearch.journal.writer import Journal
 __all__ = [
     "KEEP_DAYS", "MODES", "Check", "Gap", "Header", "Input", "Journal", "Kind", "Listed",
     "Recovered", "Row", "SessionEnd", "build", "check", "explain", "export", "find", "frames",
-    "has_rows", "last_seq", "listing", "newest", "path_of", "prunable", "prune", "read", "rebuild", "recover", "verify",
+    "has_rows", "last_seq", "listing", "newest", "path_of", "prunable", "prune", "read", "rebuild",
+    "recover", "verify",
 ]  # fmt: skip
