@@ -87,11 +87,11 @@ class Venue:
     Resting limits fill at their price; every `miss`-th entry is cancelled instead.
     """
 
-    def __init__(self, session: EngineSession, slip: int = 0, miss: int = 0) -> None:
-        self.session, self.slip, self.miss = session, slip, miss
+    def __init__(self, session: EngineSession, delay: int, slip: int = 0, miss: int = 0) -> None:
+        self.session, self.delay, self.slip, self.miss = session, delay, slip, miss
         self.entries: dict[int, bool] = {}  # whether the venue will fill it
         self.known: set[int] = set()
-        self.asked: set[int] = set()  # to be cancelled: it comes after the fills of its event
+        self.asked: dict[int, int] = {}  # when a cancel was asked: it comes after that event
 
     def answers(self, row):
         """What the venue says after this event to orders that were there before it."""
@@ -100,7 +100,8 @@ class Venue:
         state = self.session.engine[0]
         live = state["order"][state["live"][: int(state["live_n"])]]
         self.known = set(live["id"].tolist())
-        self.asked = set(live["id"][live["cancel_at"] != r.NEVER].tolist())
+        for number in live["id"][live["cancel_at"] != r.NEVER].tolist():
+            self.asked.setdefault(number, row[2])
 
     def _on_market(self, row):
         k, ts = row[1], row[2]
@@ -112,9 +113,11 @@ class Venue:
             number, side = int(o["id"]), int(o["side"])
             if number not in before or o["contract"] != k or o["status"] == r.FREE:
                 continue
-            if o["active_from"] > ts:
+            if o["role"] in (r.ENTRY, r.EXIT) and o["decided"] + self.delay > ts:
                 continue
-            if number in self.asked or not self._fills(o):
+            if ts >= self.asked.get(number, r.NEVER - self.delay) + self.delay or not self._fills(
+                o
+            ):
                 yield (r.VENUE_END, k, ts, number, r.CANCELED, 0, 0)
             elif (price := self._price(o, side, row)) is not None:
                 yield (r.VENUE_FILL, k, ts, number, int(o["qty"] - o["filled"]), price, side)
@@ -157,7 +160,7 @@ def write_session(
     if before is not None:
         session.restore(before.state)
         session.apply_rules()
-    venue = Venue(session, slip, miss)
+    venue = Venue(session, int(setup.fills.latency.samples("entry")[0]), slip, miss)
     journal = Journal(path, threaded=False)
     journal.write(Kind.RUN, head.first_ns, head)
     journal.write(Kind.SNAPSHOT, head.first_ns, session.snapshot())

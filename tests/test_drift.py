@@ -162,6 +162,7 @@ def test_a_restart_goes_on_in_the_same_check(tmp_path):
     assert check_parts(recorded).check.differences == ()
 
 
+RAISED_BY = kit.market(MONDAY, ("MNQZ26",))[0][2] + 40 * 60 * 10**9  # it sees 30 bars
 RAISES = """
 import pxresearch as px
 
@@ -172,7 +173,7 @@ class Raises(px.Strategy):
     def on_bar(self, bar, position):
         self.seen += 1
         if self.seen == 30:
-            return px.buy(1 // (self.seen - 30))
+            raise ValueError("thirty")
         return px.buy(1, stop_ticks=8) if position == 0 else px.hold()
 """
 
@@ -183,7 +184,9 @@ def test_a_strategy_that_raised_is_out_in_the_replay_too(tmp_path):
     path = kit.write_session(tmp_path, MONDAY, setup).path
     ran = check_parts(parts(path))
     assert ran.check.differences == ()
-    assert 2 < ran.check.fills < 30 * 2
+    assert ran.check.orders > 2
+    assert int(ran.logs[0]["orders"]["decided"].max()) < RAISED_BY
+    assert all(part.inputs[-1, 2] > RAISED_BY for part in ran.recorded)
 
 
 # ------------------------------------------------------------------ 2. paper against a backtest

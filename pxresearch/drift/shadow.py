@@ -52,6 +52,8 @@ class Shadow:
 
     def __init__(self, part: Part) -> None:
         self.paper = build(_without_limits(part.header), _Silent)
+        latency = part.header.fills.latency
+        self._delays = [latency.samples(name).tolist() for name in ("feed", "entry")]
         self._ids: dict[int, int] = {}  # of a live entry: its double's
         self._cancelled: set[int] = set()
         self.go_on(part)
@@ -94,9 +96,11 @@ class Shadow:
             int(order["kind"]), 0,
         )  # fmt: skip
         double = self.paper.engine[0]["order"][slot]
-        for name in (*COPIED, "active_from"):
+        for name in COPIED:
             double[name] = order[name]
-        self._ids[int(order["id"])] = int(double["id"])
+        number = int(order["id"])
+        double["active_from"] += self._delay(number)
+        self._ids[number] = int(double["id"])
 
     def _follow_cancels(self, ts: int) -> None:
         """Cancel the doubles of the entries that the live session has asked to cancel."""
@@ -108,8 +112,13 @@ class Shadow:
             self._cancelled.add(number)
             double = doubles.get(self._ids.get(number, 0))
             if double is not None and double["cancel_at"] == r.NEVER:
-                double["cancel_at"], double["cancel_cause"] = ts, order["cancel_cause"]
+                double["cancel_at"] = ts + self._delay(number)
+                double["cancel_cause"] = order["cancel_cause"]
                 self.paper.engine["cancels"] += 1
+
+    def _delay(self, number: int) -> int:
+        """Way of an order to the venue in paper's model, ns; a live engine knows none."""
+        return sum(samples[(number - 1) % len(samples)] for samples in self._delays)
 
     def _flatten(self, k: int, cause: int, ts: int) -> None:
         """Flatten the double where the live session flattens, unless it does already."""
