@@ -54,7 +54,6 @@ def test_the_sources_account_is_the_sum_of_its_fills(orders: list[tuple[int, int
     """Position and cash, by an oracle: every contract is bought or sold at its price."""
     account, position, cash = Account(), 0, Decimal(BALANCE)
     cost = Decimal(instrument("MNQ").cost_micros(trading_day(live.OPEN))) / 10**6
-    price = 0.0
     for number, (side, size, ticks) in enumerate(orders):
         price = 25_000 + ticks * 0.25
         account.fill(number, {"side": side, "size": size, "customTag": None}, price, "")
@@ -62,5 +61,7 @@ def test_the_sources_account_is_the_sum_of_its_fills(orders: list[tuple[int, int
         position += signed
         cash -= signed * Decimal(price) * 2 + cost * size
     open_value = position * Decimal(account.row("")["averagePrice"]) * 2
+    gross = [Decimal(fill["profitAndLoss"] or 0) for fill in account.fills]
+    assert all(one % Decimal("0.5") == 0 for one in gross)
     assert account.position == position
     assert abs(Decimal(account.balance) - (cash + open_value)) < Decimal("0.001")

@@ -132,7 +132,7 @@ async def measure(rate: int, seconds: float, every: int, fsync: str = FSYNC) -> 
                 clock=clock, settings=RunnerSettings(fsync=fsync),
             )  # fmt: skip
             running = asyncio.ensure_future(runner.run())
-            async with asyncio.timeout(2 * seconds + 60):
+            async with asyncio.timeout(seconds + 60):
                 await asyncio.wait(
                     {running, asyncio.ensure_future(hubs.over.wait())},
                     return_when=asyncio.FIRST_COMPLETED,

@@ -16,6 +16,7 @@ import itertools
 import json
 import sys
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -66,35 +67,43 @@ class Stamped(asyncio.Protocol):
 
 
 class Account:
-    """Position, balance and fills of the one account."""
+    """Position, balance and fills of the one account; what opened first is closed first."""
 
     def __init__(self) -> None:
-        self.position, self.balance = 0, float(BALANCE)
+        self.balance = float(BALANCE)
         self.orders: list[dict[str, Any]] = []
         self.fills: list[dict[str, Any]] = []
-        self._entry = 0.0
+        self._lots: deque[float] = deque()  # entry price of each open contract
+        self._side = 0
+
+    @property
+    def position(self) -> int:
+        """Signed contracts."""
+        return self._side * len(self._lots)
 
     def row(self, at: str) -> dict[str, Any]:
         """The position; its type is 0 when it is closed."""
-        kind = (self.position > 0) + 2 * (self.position < 0)
-        return {"id": 1, **_of(at), "type": kind, "size": abs(self.position),
-                "averagePrice": self._entry}  # fmt: skip
+        size = len(self._lots)
+        kind = 0 if size == 0 else (1 if self._side > 0 else 2)
+        average = sum(self._lots) / size if size else 0.0
+        return {"id": 1, **_of(at), "type": kind, "size": size, "averagePrice": average}
 
     def fill(self, number: int, asked: dict[str, Any], price: float, at: str) -> dict[str, Any]:
         """An order fills whole: its record, the fill and the position, by name of the event."""
-        side, size = asked["side"], asked["size"]
-        signed = -size if side else size
-        closed = min(size, abs(self.position)) if self.position * signed < 0 else 0
-        gross = (price - self._entry) / _TICK * _TICK_USD * closed * (1 if side else -1)
-        opened, kept = size - closed, abs(self.position) - closed
-        if opened:
-            self._entry = (self._entry * kept + price * opened) / (kept + opened)
-        self.position += signed
-        self.balance += gross - _COST * size
+        side, size, sign = asked["side"], asked["size"], -1 if asked["side"] else 1
+        gross = None
+        for _ in range(size):
+            if self._lots and self._side != sign:
+                points = (self._lots.popleft() - price) * sign
+                gross = (gross or 0.0) + points / _TICK * _TICK_USD
+            else:
+                self._side = sign
+                self._lots.append(price)
+        self.balance += (gross or 0.0) - _COST * size
         order = {"id": number, **_of(at), "updateTimestamp": at, "status": 2, "type": 2,
                  "side": side, "size": size, "fillVolume": size, "filledPrice": price,
                  "customTag": asked["customTag"]}  # fmt: skip
-        fill = {"id": number, **_of(at), "price": price, "profitAndLoss": gross if closed else None,
+        fill = {"id": number, **_of(at), "price": price, "profitAndLoss": gross,
                 "fees": _COST * size, "side": side, "size": size, "voided": False,
                 "orderId": number}  # fmt: skip
         self.orders.append(order)
