@@ -19,9 +19,10 @@ from pxresearch.errors import JournalError, StrategyError
 from pxresearch.instruments import contract
 from pxresearch.journal import Header, Kind, Recovered, has_rows, newest, read, recover
 from pxresearch.runner.plan import Plan
-from pxresearch.sessions import trading_day
+from pxresearch.sessions import session, trading_day
 
 KINDS = ("quotes", "trades")
+_HALF_HOUR = 1800 * NS
 
 
 class Start(msgspec.Struct, kw_only=True):
@@ -64,6 +65,17 @@ def day_number(now: int) -> int:
     """Trading day of an instant, yyyymmdd."""
     day = trading_day(now)
     return day.year * 10_000 + day.month * 100 + day.day
+
+
+def next_day(codes: tuple[str, ...], now: int) -> int:
+    """When a trading day can be begun, ns UTC: now, or after today's last close its end."""
+    day = trading_day(now)
+    if max(session(contract(code), day).close for code in codes) > now:
+        return now
+    at = now // _HALF_HOUR * _HALF_HOUR
+    while trading_day(at) == day:  # days begin on the half hour; it may be a weekend off
+        at += _HALF_HOUR
+    return at
 
 
 def begin(plan: Plan, folder: Path, now: int, horizon_days: int) -> Start:

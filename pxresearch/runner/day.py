@@ -32,7 +32,7 @@ class Day:
 
     def __init__(
         self, plan: Plan, start: Start, session: EngineSession, journal: Journal, run: str,
-        contract_ids: tuple[str, ...],
+        contract_ids: tuple[str, ...], most_gap_s: float,
     ) -> None:  # fmt: skip
         self.date, self.path, self.journal = start.day, start.path, journal
         self.counts: Counter[str] = Counter()
@@ -47,7 +47,9 @@ class Day:
             kinds=tuple(KINDS for _ in plan.contracts), live=plan.live,
             compiled=plan.compiled, package=__version__, core=core_stamp(),
         )  # fmt: skip
-        self.coverage = Coverage(look.hours(session, start.day), start.covered_ns)
+        self.coverage = Coverage(
+            look.hours(session, start.day), start.covered_ns, most_gap_s
+        )
         self.closes = look.closes(session, start.day)
 
     def open(self, now: int, told: set[int]) -> None:

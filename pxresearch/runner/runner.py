@@ -32,7 +32,7 @@ from pxresearch.health import Health
 from pxresearch.journal import Journal, Kind
 from pxresearch.monitor import Thresholds, Watch
 from pxresearch.runner.alarms import Alarms, Deliverer
-from pxresearch.runner.build import Start, begin, day_number, journal_path
+from pxresearch.runner.build import Start, begin, day_number, journal_path, next_day
 from pxresearch.runner.day import Day
 from pxresearch.runner.events import Events
 from pxresearch.runner.fold import Fold
@@ -119,6 +119,8 @@ class Runner:
         with AccountLock(folder, mode=self.plan.mode, run=self._run):
             status = StatusFile(folder, threaded=self._settings.threaded)
             try:
+                if not await self._day_began():
+                    return Ended(reason=self._asked_to_stop, clean=True, flat=True, days=())
                 session = self._session = await self._prepare(folder)
                 return await self._trade(session, status)
             finally:
@@ -127,6 +129,15 @@ class Runner:
     def stop(self, reason: str = "stopped by the user") -> None:
         """Flatten, prove it, and end; for Ctrl-C."""
         self._asked_to_stop = self._asked_to_stop or reason
+
+    async def _day_began(self) -> bool:
+        """Wait, after the last close of a trading day, for the next one; False when stopped."""
+        begins = next_day(self.plan.contracts, self._clock.now())
+        while (left := begins - self._clock.now()) > 0:
+            if self._asked_to_stop:
+                return False
+            await self._clock.sleep(min(left / NS, self._settings.poll_s))
+        return True
 
     async def _prepare(self, folder: Path) -> Session:
         """Everything that can be refused, before anything trades."""
@@ -140,7 +151,7 @@ class Runner:
         timeline.reached(int(start.session.engine["now"][0]))
         journal = self._journal(start.path)
         self._alarms.journal = journal
-        day = Day(plan, start, start.session, journal, self._run, tuple(index))
+        day = Day(plan, start, start.session, journal, self._run, tuple(index), self._gap_s)
         day.open(now, start.told)
         fold = Fold(start.session, journal, self)
         for listing in listings:
@@ -157,6 +168,11 @@ class Runner:
             index=index, start=start, day=day, fold=fold, stream=stream, broker=broker,
             received=[0] * len(listings),
         )  # fmt: skip
+
+    @property
+    def _gap_s(self) -> float:
+        """Between two looks that are further apart nothing was covered."""
+        return max(30.0, 3 * self._settings.poll_s)
 
     def _journal(self, path: Path) -> Journal:
         threaded = self._settings.threaded
@@ -278,7 +294,7 @@ class Runner:
         self._alarms.journal = session.fold.journal = journal
         session.start = start
         session.day = Day(
-            self.plan, start, session.engine, journal, self._run, tuple(session.index)
+            self.plan, start, session.engine, journal, self._run, tuple(session.index), self._gap_s
         )
         told = session.venue.book.told if session.venue is not None else set()
         session.day.open(now, told)
