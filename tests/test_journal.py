@@ -299,7 +299,7 @@ def test_an_unknown_policy_is_refused(tmp_path: Path) -> None:
 
 
 def test_bytes_per_event_are_as_stated(tmp_path: Path) -> None:
-    """10 to 15 bytes an input in large blocks, a few more in small ones."""
+    """10 to 16 bytes an input in large blocks, a few more in small ones."""
     for size, most in ((2_000, 16.0), (50, 20.0)):
         journal = Journal(tmp_path / f"{size}.journal", threaded=False)
         for n, event in enumerate(market(HEADER, 20_000)):

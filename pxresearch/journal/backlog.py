@@ -23,7 +23,7 @@ from pxresearch.journal.records import Gap, Kind, encode
 
 MOST_BYTES = 64 << 20
 TOO_MUCH = f"the disk took nothing, and {MOST_BYTES >> 20} MB waited already"
-_BLOCK = 4_096 * ROW_BYTES  # packing a larger one would keep the loop from its turn
+_BLOCK = 2_048 * ROW_BYTES  # packing a larger one would keep the loop from its turn
 _ROW_COST = 200  # bytes that a waiting row takes beside its data
 
 

@@ -1,8 +1,8 @@
 """Inputs of an engine as a compressed block.
 
-An input is eight int64 (what, contract, ts, a, b, c, d, received). A block holds up to a few
+An input is eight int64 (what, contract, ts, a, b, c, d, received). A block holds up to two
 thousand, their bytes put together by place, so that those which hardly change stand in a row; then
-zlib at level 1, which gives up the interpreter lock meanwhile. 10 to 15 bytes an input. Taking
+zlib at level 1, which gives up the interpreter lock meanwhile. 10 to 16 bytes an input. Taking
 differences first would save one of them and double the time, and somebody waits for it.
 
 I/O: none
