@@ -185,7 +185,8 @@ def _drift(report: DriftReport) -> str:
     lines = [f"drift: {clean} of {len(report.days)} sessions, replayed, decide the same"]
     lines += [f"  {name}: {day.text}" for name, day in report.days.items() if not day.clean]
     for one in report.comparisons:
-        lines += ["", f"{one.name}, {len(one.days)} days", table([_metric(m) for m in one.metrics])]
+        days = f"{len(one.days)} day{'' if len(one.days) == 1 else 's'}"
+        lines += ["", f"{one.name}, {days}", table([_metric(m) for m in one.metrics])]
     return "\n".join(lines)
 
 

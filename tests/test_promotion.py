@@ -311,7 +311,7 @@ def test_the_ramp_says_what_it_allows():
     assert [step.first_day for step in RAMP] == [1, 3, 6]
     texts = [ramp(n, rules)[1] for n in range(6)]
     assert [text.split(":")[0] for text in texts] == [f"live day {n + 1}" for n in range(6)]
-    assert "1 minis (10 micros) and 250.00 USD" in texts[1]
+    assert "1 mini (10 micros) and 250.00 USD" in texts[1]
     assert "2.5 minis (25 micros) and 500.00 USD" in texts[4]
     assert texts[5].endswith("own limits")
     with pytest.raises(UsageError):
