@@ -118,8 +118,9 @@ def _text(day: int, step: Step, rules: Programme) -> str:
     if step is RAMP[-1]:
         return f"live day {day}: the account's own limits"
     minis = Fraction(rules.max_size_tenths or 0, MINI)
+    size = f"{float(minis):g} mini{'' if minis == 1 else 's'} ({rules.max_size_tenths} micros)"
     loss = (rules.daily_loss_limit_micros or 0) / 1_000_000
     return (
-        f"live day {day}: at most {float(minis):g} mini{'' if minis == 1 else 's'} ({rules.max_size_tenths} micros) and "
+        f"live day {day}: at most {size} and "
         f"{loss:,.2f} USD of loss; the account's own limits from live day {RAMP[-1].first_day}"
     )
