@@ -117,7 +117,8 @@ async def _trade(where: Profile, asked: _Asked) -> Ended:
 
     keys = credentials()
     # Nothing of a paper session reaches the market, so its steps may be long.
-    async with follow(where, step=asked.step, step_s=1.0 if asked.live else POLL_S) as pace:
+    longer = {} if asked.live else {"step_s": POLL_S, "late_s": POLL_S}
+    async with follow(where, step=asked.step, **longer) as pace:
         rest = Rest(where, keys, clock=pace.clock, settings=pace.rest, on_notice=tell)
         async with rest:
             directory = Directory(await rest.available())

@@ -67,7 +67,7 @@ async def rehearse(
             account=venue.account_id, state=state,
         )  # fmt: skip
         async with (
-            follow(where, step=True, step_s=POLL_S) as pace,
+            follow(where, step=True, step_s=POLL_S, late_s=POLL_S) as pace,
             Rest(where, keys, clock=pace.clock, settings=pace.rest) as rest,
         ):
             directory = Directory(await rest.available())

@@ -38,11 +38,9 @@ MOST = 500
 """Instants that the simulator plays in one go; its queue to a client must hold their records."""
 POLL_S = 20.0
 """How often a runner looks at what has no event, on a clock that is steered."""
-LONG_NS = 10 * NS
-"""A step from which on waiters are passed over."""
 _CLOCK = "/control/clock"
 _NEVER_S = 10.0**9
-_TURNS = 100  # of the loop before waiting costs no processor
+_TURNS = 10  # of the loop before waiting costs no processor
 _NAP_S = 0.001
 _FOLLOW_S = 0.02
 
@@ -117,23 +115,29 @@ class Steering:
     step_s
         Most of a busy market that is played at once. A strategy sees each event by itself, but what
         it sends meets the market at the end of the step.
+    late_s
+        By how much a waiter may be woken too late, so that fewer steps do. Where nothing is sent to
+        the venue, as on paper, no result depends on either.
     patience_s
         Of the machine's time: how long an answer or a record that does not come is waited for.
 
     Attributes
     ----------
     moves
-        Moves so far.
+        Steps so far.
     """
 
     def __init__(
         self, hand: Hand, clock: VirtualClock, rest: Rest, hubs: Hubs, *, step_s: float = 1.0,
-        patience_s: float = 0.5,
+        late_s: float = 0.0, patience_s: float = 0.5,
     ) -> None:  # fmt: skip
-        if step_s <= 0:
-            raise UsageError(f"step_s must be above 0, received {step_s}")
+        if step_s <= 0 or late_s < 0:
+            raise UsageError(
+                f"step_s must be above 0 and late_s 0 or more, received {step_s} and {late_s}"
+            )
         self._hand, self._clock, self._rest, self._hubs = hand, clock, rest, hubs
-        self._step, self._patience = round(step_s * NS), patience_s
+        self._step, self._late = round(step_s * NS), round(late_s * NS)
+        self._patience = patience_s
         self.moves = 0
 
     async def run(self, work: Awaitable[T]) -> T:
@@ -156,28 +160,20 @@ class Steering:
             await self._settled(told.sent)
             to = self._target(told.next)
             self._clock.reach(to)  # the stamp of what comes now
-            told = await self._move(to)
+            told = await self._hand.move(to)
             while told.ns < to:
                 await self._settled(told.sent)
-                told = await self._move(to)
+                told = await self._hand.move(to)
             await self._settled(told.sent)
             self._clock.advance(to)
-
-    async def _move(self, to: int) -> Told:
-        self.moves += 1
-        return await self._hand.move(to)
+            self.moves += 1
 
     def _target(self, market: int | None) -> int:
-        """Where both go next: to the runner's next waiter, or a step into a market that moves.
-
-        A long step passes over waiters, which are then late by less than it: nothing that reaches
-        the market may depend on them.
-        """
+        """Where both go next: to the runner's next waiter, or a step into a market that moves."""
         now, own = self._clock.now(), self._clock.next_due
-        if self._step >= LONG_NS and own is not None:
-            return now + self._step
-        further = None if market is None else max(now, market) + self._step
-        due = [at for at in (own, further) if at is not None]
+        due = [] if own is None else [max(own, now + self._late)]
+        if market is not None:
+            due.append(max(market, now) + self._step)
         if not due:
             raise RuntimeError("everything waits, and nothing for this clock")
         return max(now, min(due))
@@ -236,44 +232,56 @@ class Pace(msgspec.Struct, kw_only=True):
 
 
 class Steered(Pace, kw_only=True):
-    """A clock that somebody moves: we, or whoever else has the simulator in hand."""
+    """A clock that we move together with the simulator's."""
 
     hand: Hand
-    step_s: float | None
+    step_s: float = 1.0
+    late_s: float = 0.0
 
     async def run(self, work: Awaitable[T], rest: Rest, hubs: Hubs) -> T:
         """See `Pace`."""
         assert isinstance(self.clock, VirtualClock)
-        if self.step_s is not None:
-            steering = Steering(self.hand, self.clock, rest, hubs, step_s=self.step_s)
-            return await steering.run(work)
-        led = asyncio.ensure_future(_be_led(self.hand, self.clock))
+        steering = Steering(
+            self.hand, self.clock, rest, hubs, step_s=self.step_s, late_s=self.late_s
+        )
+        return await steering.run(work)
+
+
+class Led(Pace, kw_only=True):
+    """A clock that stands where the simulator's stands, which somebody else moves."""
+
+    hand: Hand
+
+    async def run(self, work: Awaitable[T], rest: Rest, hubs: Hubs) -> T:
+        """See `Pace`."""
+        led = asyncio.ensure_future(self._follow())
         try:
             return await work
         finally:
             led.cancel()
             await asyncio.gather(led, return_exceptions=True)
 
-
-async def _be_led(hand: Hand, clock: VirtualClock) -> None:
-    while True:
-        with contextlib.suppress(NotReachable):
-            clock.advance((await hand.look()).ns)
-        await asyncio.sleep(_FOLLOW_S)
+    async def _follow(self) -> None:
+        assert isinstance(self.clock, VirtualClock)
+        while True:
+            with contextlib.suppress(NotReachable):  # the hubs tell of it
+                self.clock.advance((await self.hand.look()).ns)
+            await asyncio.sleep(_FOLLOW_S)
 
 
 @contextlib.asynccontextmanager
 async def follow(
-    where: Profile, *, step: bool = False, step_s: float = 1.0, poll_s: float = POLL_S
-) -> AsyncIterator[Pace]:
+    where: Profile, *, step: bool = False, step_s: float = 1.0, late_s: float = 0.0,
+    poll_s: float = POLL_S,
+) -> AsyncIterator[Pace]:  # fmt: skip
     """Keep the time of a gateway: the wall's, unless it is a simulator with another.
 
     Parameters
     ----------
     step
         Move a simulator's clock that stands still; without it somebody else does.
-    step_s, poll_s
-        See `Steering` and `Pace`, of a clock that is moved.
+    step_s, late_s, poll_s
+        See `Steering` and `Pace`; of a clock that we move.
 
     Raises
     ------
@@ -294,11 +302,13 @@ async def follow(
             yield Pace(clock=WallClock())
         elif told.mode == "data":
             yield paced(told.ns, told.speed)
-        else:
+        elif step:
             yield Steered(
                 clock=VirtualClock(told.ns), poll_s=poll_s, threaded=False, hub=unhurried(poll_s),
-                hand=hand, step_s=step_s if step else None,
+                hand=hand, step_s=step_s, late_s=late_s,
             )  # fmt: skip
+        else:
+            yield Led(clock=VirtualClock(told.ns), threaded=False, hub=unhurried(1.0), hand=hand)
     finally:
         await hand.close()
 
@@ -323,12 +333,12 @@ def paced(start: int, speed: float) -> Pace:
     """A pace so many times the wall's, with limits that give a network the time it needs there."""
     rest, hub = RestSettings(), HubSettings()
     slower = max(speed, 1.0)
-    names = ("timeout_s", "backoff_s", "backoff_max_s", "token_margin_s", "login_pause_s")
+    slow = ("timeout_s", "backoff_s", "backoff_max_s", "token_margin_s", "login_pause_s")
     wide = ("connect_s", "answer_s", "ping_s", "silent_s", "backoff_s", "backoff_max_s",
             "healthy_s", "retry_s", "tick_s")  # fmt: skip
     return Pace(
         clock=PacedClock(WallClock(), start, speed), poll_s=min(slower, POLL_S),
-        rest=msgspec.structs.replace(rest, **{n: getattr(rest, n) * slower for n in names}),
+        rest=msgspec.structs.replace(rest, **{n: getattr(rest, n) * slower for n in slow}),
         hub=msgspec.structs.replace(
             hub, **{n: getattr(hub, n) * slower for n in wide}, stale_s=max(hub.stale_s, slower),
             market_silence_reconnect_s=max(hub.market_silence_reconnect_s, 4 * slower),

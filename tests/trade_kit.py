@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import re
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -24,16 +24,21 @@ from pxresearch.gateway.contracts import Directory
 from pxresearch.gateway.credentials import Credentials
 from pxresearch.gateway.hubs import Hubs
 from pxresearch.gateway.profiles import Profile, profile
-from pxresearch.gateway.records import Hub
+from pxresearch.gateway.records import Event, Hub, Quote, Trade
 from pxresearch.gateway.rest import Rest
 from pxresearch.instruments import contract
 from pxresearch.sessions import session
 from pxresearch.simulator.server import Simulator, SimulatorSettings, start
+from pxresearch.simulator.tape import TRADE, Tape, recorded
 from pxresearch.steering import Pace, follow
 from pxresearch.validation.schema import SCHEMAS, session_date
 
 WEEK = tuple(date(2026, 10, day) for day in range(5, 10))  # Monday to Friday
+DAY = WEEK[:1]
 CODES = ("MNQZ26", "ESZ26")
+Row = tuple[int, int, bool, int]
+"""ns, contract, whether a trade, bid or price."""
+Rows = pl.DataFrame | dict[str, np.ndarray]
 _PRICES = {"MNQ": 24_500.0, "ES": 6_650.0}
 _CASH_S = 15.5 * 3600  # 08:30 Chicago, after 17:00
 _FACTS = {
@@ -49,18 +54,28 @@ def make_tape(
     quiet_s: float = 20.0, busy_s: float = 2.0, busy_hours: float = 1.0, seed: int = 1,
 ) -> Path:  # fmt: skip
     """Write days into a catalogue; the folder."""
-    batches = []
+    rows: dict[str, dict[str, pl.DataFrame]] = {}
     for k, code in enumerate(codes):
-        made: dict[str, list[pl.DataFrame]] = {"quotes": [], "trades": []}
+        made: list[tuple[pl.DataFrame, pl.DataFrame]] = []
         level = float(contract(code).instrument.to_ticks(_PRICES[contract(code).instrument.root]))
         for n, day in enumerate(days):
             rng = np.random.default_rng([seed, k, n])
             span = session(contract(code), day)
             ts = _stamps(span.open, span.close, k, quiet_s, busy_s, busy_hours)
             quotes, level = _quotes(rng, ts, level)
-            made["quotes"].append(_frame("quotes", quotes))
-            made["trades"].append(_frame("trades", _trades(rng, quotes)))
-        batches += [Batch(contract(code), kind, pl.concat(rows)) for kind, rows in made.items()]
+            made.append((_frame("quotes", quotes), _frame("trades", _trades(rng, quotes))))
+        quoted, traded = zip(*made, strict=True)
+        rows[code] = {"quotes": pl.concat(quoted), "trades": pl.concat(traded)}
+    return store(folder, rows)
+
+
+def store(folder: Path, rows: Mapping[str, Mapping[str, Rows]]) -> Path:
+    """Write rows by contract and kind into a catalogue; the folder."""
+    batches = [
+        Batch(contract(code), kind, one if isinstance(one, pl.DataFrame) else _frame(kind, one))
+        for code, kinds in rows.items()
+        for kind, one in kinds.items()
+    ]
     Catalog(folder).write(batches, _FACTS)
     return folder
 
@@ -68,12 +83,12 @@ def make_tape(
 def _stamps(
     opens: int, closes: int, k: int, quiet_s: float, busy_s: float, busy_hours: float
 ) -> np.ndarray:
-    """Times of quotes; the contracts take turns, and none comes on a whole second."""
+    """Times of quotes; whole milliseconds, as the hub tells them, and the contracts take turns."""
     length, shift = (closes - opens) / NS, 0.137 + 0.311 * k
     quiet = np.arange(shift, length, quiet_s)
     busy = np.arange(_CASH_S + shift, min(_CASH_S + 3600 * busy_hours, length), busy_s)
     seconds = np.unique(np.concatenate([quiet, busy]))
-    return opens + (seconds * 1e6).astype(np.int64) * 1_000
+    return opens + np.round(seconds * 1_000).astype(np.int64) * 1_000_000
 
 
 def _quotes(
@@ -168,11 +183,11 @@ class Client:
 @contextlib.asynccontextmanager
 async def client(
     url: str, hubs: tuple[Hub, ...] = (Hub.USER, Hub.MARKET), *, step: bool = True,
-    step_s: float = 1.0,
+    step_s: float = 1.0, late_s: float = 0.0,
 ) -> AsyncIterator[Client]:  # fmt: skip
     """A client that steers the simulator's clock; its hubs are not started."""
     where = profile("simulator", url=url)
-    async with follow(where, step=step, step_s=step_s) as pace:
+    async with follow(where, step=step, step_s=step_s, late_s=late_s) as pace:
         keys = Credentials("trader", "secret")
         async with Rest(where, keys, clock=pace.clock, settings=pace.rest) as rest:
             names = Directory(await rest.available())
@@ -181,3 +196,85 @@ async def client(
                 yield Client(where, pace, rest, made, names)
             finally:
                 await made.stop()
+
+
+# ------------------------------------------------------------------ what a client received
+def tape_of(folder: Path, codes: tuple[str, ...] = CODES) -> Tape:
+    """What a simulator of `steered` plays."""
+    return recorded(codes, DAY[0], DAY[0], folder)
+
+
+def due(tape: Tape, until: int) -> list[Row]:
+    """Rows of a tape up to a time: ns, contract, trade, bid or price."""
+    n = int(np.searchsorted(tape.ts, until, "right"))
+    columns = (tape.ts[:n], tape.k[:n], tape.kind[:n] == TRADE, tape.a[:n])
+    return list(zip(*(one.tolist() for one in columns), strict=True))
+
+
+class Taker:
+    """Takes what the hubs bring; quotes that only repeat a trade's are passed over."""
+
+    def __init__(self, one: Client, codes: tuple[str, ...] = CODES) -> None:
+        self.one = one
+        self.events: list[Event] = []
+        self.rows: list[Row] = []
+        self.wrong_stamps = 0
+        ids = [one.names.find(code).id for code in codes]
+        self._index = {each: k for k, each in enumerate(ids)}
+        for each in ids:
+            one.hubs.subscribe_contract(each)
+
+    async def take(self, on_row: Callable[[Row], Awaitable[None]] | None = None) -> None:
+        last: Trade | None = None
+        while events := await self.one.hubs.get():
+            for event in events:
+                self.events.append(event)
+                if isinstance(event, Quote) and not (last and last.ts == event.ts):
+                    self._row(event.contract_id, event.ts, event.received, event.bid)
+                elif isinstance(event, Trade):
+                    last = event
+                    self._row(event.contract_id, event.ts, event.received, event.price)
+                else:
+                    continue
+                if on_row is not None:
+                    await on_row(self.rows[-1])
+
+    def _row(self, contract_id: str, ts: int, received: int, price: int | None) -> None:
+        assert price is not None
+        kind = isinstance(self.events[-1], Trade)
+        self.rows.append((ts, self._index[contract_id], kind, price))
+        self.wrong_stamps += not ts <= received <= self.one.clock.now()
+
+
+@contextlib.asynccontextmanager
+async def steered(
+    folder: Path, *, codes: tuple[str, ...] = CODES, step_s: float = 1.0, late_s: float = 0.0
+) -> AsyncIterator[tuple[Simulator, Client]]:
+    """A simulator on the first day, and a client that steers it."""
+    async with (
+        simulator(folder, days=DAY, codes=codes) as venue,
+        client(venue.url, step_s=step_s, late_s=late_s) as one,
+    ):
+        yield venue, one
+
+
+async def for_a_while(
+    one: Client, taker: Taker, seconds: float, tick_s: float = 60.0,
+    look: Callable[[], None] = lambda: None,
+    on_row: Callable[[Row], Awaitable[None]] | None = None,
+) -> None:  # fmt: skip
+    """Take events for a time of the client's clock, and look at every tick of it."""
+
+    async def work() -> None:
+        await one.hubs.start()
+        taking = asyncio.ensure_future(taker.take(on_row))
+        end = one.clock.now() + round(seconds * NS)
+        while one.clock.now() < end:
+            await one.clock.sleep(min(tick_s, (end - one.clock.now()) / NS))
+            look()
+            if taking.done():
+                taking.result()
+        await one.hubs.stop()
+        await taking
+
+    await one.pace.run(work(), one.rest, one.hubs)

@@ -37,6 +37,7 @@ HOST = "127.0.0.1"
 _PAUSE = 0.02  # seconds after which the market is looked at again, whatever is due
 _LEAST = 0.001
 _SLICE = 2_000_000  # ns of the market between two turns of the connections, when it is behind
+_TURNS = 50  # of the connections, to send what an act of the control has brought
 _PIECES = 10  # of a body that trickles
 _LARGEST = 2**20  # bytes of a request or of a message
 _HUBS = ("user", "market")
@@ -105,15 +106,23 @@ class App:
             return await self._hub(request, path.removeprefix("/hubs/"))
         asked = await _asked(request)
         if path.startswith("/control"):
-            answer = self._control.handle(asked)
-            self._venue.switch.suffer_now(self._network.now())  # the clock may have been moved
-            return _plain(answer)
+            return _plain(await self._controlled(asked))
         fate = self._venue.fate(asked)
         delivery = await self._venue.serve(asked, fate, self._network)
         response = await _deliver(request, delivery)
         if self._venue.api.answer_first:
             asyncio.get_running_loop().call_soon(self._venue.flush)
         return response
+
+    async def _controlled(self, asked: HttpRequest) -> Response:
+        """Let the hand on the venue act; what follows on the hubs goes out before the answer."""
+        answer, switch = self._control.handle(asked), self._venue.switch
+        switch.suffer_now(self._network.now())
+        for _ in range(_TURNS):
+            if not any(link.waiting for link in switch.links):
+                break
+            await asyncio.sleep(0)
+        return answer
 
     # ------------------------------------------------------------ hubs
     async def _hub(self, request: web.Request, path: str) -> web.StreamResponse:
