@@ -31,7 +31,7 @@ from pxresearch.strategy import Strategy
 async def rehearse(
     strategy: Strategy, source: Path, contracts: Sequence[str], account: Programme, *,
     state: Path, first: date, last: date, catalog: Path = Path("data"),
-    fills: FillModel | None = None,
+    fills: FillModel | None = None, poll_s: float = POLL_S,
 ) -> list[Path]:  # fmt: skip
     """Run paper sessions on recorded days; their journals, oldest first.
 
@@ -47,6 +47,8 @@ async def rehearse(
         Folder of the state.
     first, last
         Trading days, both included.
+    poll_s
+        How often what has no event is looked at, in the venue's time; longer is quicker.
 
     Raises
     ------
@@ -67,7 +69,7 @@ async def rehearse(
             account=venue.account_id, state=state,
         )  # fmt: skip
         async with (
-            follow(where, step=True, step_s=POLL_S, late_s=POLL_S) as pace,
+            follow(where, step=True, step_s=poll_s, late_s=poll_s, poll_s=poll_s) as pace,
             Rest(where, keys, clock=pace.clock, settings=pace.rest) as rest,
         ):
             directory = Directory(await rest.available())
