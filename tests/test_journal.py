@@ -7,6 +7,7 @@ import os
 import sqlite3
 import struct
 import tempfile
+import time
 from pathlib import Path
 
 import msgspec
@@ -195,6 +196,31 @@ def test_always_is_on_the_disk_before_stored_returns(tmp_path: Path, monkeypatch
 
     assert asyncio.run(main("always")) == 5
     assert asyncio.run(main("interval")) == 0
+
+
+def test_who_asks_while_it_is_being_stored_is_answered(tmp_path: Path, monkeypatch) -> None:
+    """The writer may finish between the look at its progress and the waiting for it."""
+
+    async def main() -> None:
+        journal, loop = Journal(tmp_path / "a.journal"), asyncio.get_running_loop()
+        seq, make = journal.write(*RUN), loop.create_future
+
+        def late() -> asyncio.Future:
+            deadline = time.monotonic() + 20
+            while journal.stored_seq < seq and time.monotonic() < deadline:
+                time.sleep(0.001)
+            time.sleep(0.02)  # and it has told everybody
+            return make()
+
+        waiting = asyncio.ensure_future(journal.stored(seq))
+        with monkeypatch.context() as patch:
+            patch.setattr(loop, "create_future", late)
+            await asyncio.sleep(0)
+        await asyncio.wait((waiting,), timeout=20)
+        assert waiting.done()
+        journal.close()
+
+    asyncio.run(main())
 
 
 def test_interval_reaches_the_disk_by_itself(tmp_path: Path, monkeypatch) -> None:

@@ -190,6 +190,21 @@ def test_what_no_memory_is_left_for_becomes_a_gap(tmp_path: Path, monkeypatch) -
     assert verify(path) == ""
 
 
+def test_a_gap_at_the_end_is_written_on_closing(tmp_path: Path, monkeypatch) -> None:
+    """Rows that were only counted have their row even if nothing comes after them."""
+    monkeypatch.setattr(backlog, "MOST_BYTES", 20_000)
+    path = tmp_path / "a.journal"
+    journal = Journal(path, threaded=False)
+    journal.write(Kind.RUN, 1, HEADER)
+    for i in range(2, 30):
+        journal.write(Kind.NOTE, i, note(i))
+    journal.close()
+    found = check(path)
+    assert found.damage == ""
+    assert found.rows == journal.last_seq == 29
+    assert found.missed > 20
+
+
 def test_a_disk_that_never_comes_back_is_said_at_the_end(tmp_path: Path, monkeypatch) -> None:
     """Closing takes a few attempts, then tells how many rows are lost."""
     monkeypatch.setattr(writer, "RETRY_S", 0.01)
