@@ -7,8 +7,8 @@ Events come twice, late and out of order, and some do not come at all. So:
 - A fill counts once, by its id. A position is what it was at the last snapshot plus the fills
   since, which no order of arrival can change.
 - What the venue says of a position is kept beside that. While the two differ, or an order has
-  filled more than its fills add up to, something is missing: `doubts` says so, and only a snapshot
-  settles it.
+  filled more than its fills add up to, something is missing; and a status that nobody knows may be
+  an end. `doubts` says so, and only a snapshot settles it.
 - An account event carries no time: a late one holds until the next event or snapshot.
 
 I/O: none
@@ -145,6 +145,11 @@ class Mirror:
             f"order {order.id} has filled {order.filled}, its fills are {self._filled[order.id]}"
             for order in self.orders.values()
             if order.filled > self._filled[order.id]
+        ]
+        found += [
+            f"order {order.id} has a status that is not known"
+            for order in self.orders.values()
+            if order.status is OrderStatus.UNKNOWN
         ]
         return found
 
