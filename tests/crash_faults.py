@@ -30,12 +30,10 @@ TARGETS = ("GatewayUserOrder", "GatewayUserTrade", "GatewayUserPosition", "Gatew
 
 async def inflict(life: Life) -> None:
     """Let things go wrong until shortly after the flatten time, then stop."""
-    from tests.crash_kit import BEGIN, FLATTEN
-
-    rng, clock = life.rng, life.clock
-    stops = FLATTEN + rng.choice((0, 5, 20)) * NS
+    rng, clock, stops = life.rng, life.clock, life.faults_end
+    begins = clock.now() + 3 * NS
     number = rng.choice((0, 1, 2, 4, 8))
-    times = sorted(rng.randint(BEGIN + 3 * NS, stops) for _ in range(number))
+    times = sorted(rng.randint(begins, stops) for _ in range(number))
     for at in times:
         await clock.sleep(max(at - clock.now(), 0) / NS)
         name, act = rng.choice(KINDS)

@@ -161,6 +161,7 @@ class Life:
         self.away: set[Hub] = set()
         self.process: Process | None = None
         self.mid = MID
+        self.faults_end = FLATTEN + rng.choice((0, 5, 20)) * NS
         self.troubled_until = BEGIN  # the venue cannot be asked, or does not trade
         self.over = False
         self.failure: BaseException | None = None
@@ -202,6 +203,8 @@ class Life:
                 for hub in Hub:
                     process.hubs.look(hub)
         session = process.session if process is not None else None
+        if process is not None and process.journals:
+            process.journals[-1].mend()
         able = (
             session is not None
             and process is not None
@@ -337,7 +340,7 @@ class Life:
 
     async def _end(self) -> None:
         """After the flatten time: wait until it is flat and agreed, within its limit."""
-        await self.clock.sleep((FLATTEN - self.clock.now()) / NS + 12)
+        await self.clock.sleep((self.faults_end - self.clock.now()) / NS + 8)
         stopped = self.clock.now()
         while not self._settled():
             await self.clock.sleep(1.0)

@@ -197,6 +197,12 @@ class DyingJournal(Journal):
         self._process.point("journal", "close")
         super().close()
 
+    def mend(self) -> None:
+        """Try again what the disk refused, as the thread of a real one does every second."""
+        if self.failed is not None and not self._process.broken and not self._process.dead:
+            with contextlib.suppress(Killed):
+                self._flush()
+
     def abandon(self) -> None:
         with contextlib.suppress(sqlite3.Error):
             self._store.db.close()
