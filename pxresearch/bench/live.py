@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,8 @@ from pxresearch.gateway.outcome import Outcome
 from pxresearch.gateway.profiles import Profile, profile
 from pxresearch.gateway.records import Event, Quote, Trade, Update
 from pxresearch.gateway.rest import Rest
+from pxresearch.gateway.tags import read_tag
+from pxresearch.journal import Kind, read
 from pxresearch.programmes import programme
 from pxresearch.runner import LIVE, Connection, Plan, Runner, RunnerSettings
 from pxresearch.strategy import Strategy, state
@@ -140,12 +143,27 @@ async def measure(rate: int, seconds: float, every: int, fsync: str = FSYNC) -> 
                 runner.stop("the source has ended")
                 ended = await running
         sent = await asyncio.to_thread(report_of, where)
-        journal = sum(path.stat().st_size for path in Path(folder).rglob("*.journal"))
+        (journal,) = Path(folder).rglob("*.journal")
+        decided, refused = _verdicts(journal)
+        size = journal.stat().st_size
     if not ended.clean:
         raise PxError(f"the session did not end well: {ended.reason}")
-    return _report(hubs, rest, sent) | {
-        "rate": rate, "seconds": seconds, "fsync": fsync, "journal_bytes": journal,
+    return _report(hubs, rest, sent, decided) | {
+        "rate": rate, "seconds": seconds, "fsync": fsync, "refused": refused,
+        "journal_bytes": size,
     }  # fmt: skip
+
+
+def _verdicts(journal: Path) -> tuple[dict[int, int], dict[str, int]]:
+    """Time of the quote behind each approved order, and how many refusals of each reason."""
+    decided: dict[int, int] = {}
+    refused: Counter[str] = Counter()
+    for row in read(journal, (Kind.ORDER, Kind.REFUSAL)):
+        if row.kind is Kind.REFUSAL:
+            refused[row.data["reason"]] += 1
+        elif row.data["event"] == "approved":
+            decided[row.data["order"]] = row.data["decided"]
+    return decided, dict(refused)
 
 
 def _plan(folder: Path) -> Plan:
@@ -165,11 +183,11 @@ class TimedRest(Rest):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._now = options["clock"].now
-        self.placed: list[int] = []
+        self.placed: dict[str | None, int] = {}
 
     async def place(self, request: wire.PlaceOrder) -> Outcome:
         """Place an order, once."""
-        self.placed.append(self._now())
+        self.placed[request.custom_tag] = self._now()
         return await super().place(request)
 
 
@@ -179,7 +197,7 @@ class TimedHubs(Hubs):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._now = options["clock"].now
-        self.marks: list[tuple[int, int]] = []
+        self.marks: dict[int, tuple[int, int]] = {}
         self.got = {"quotes": 0, "trades": 0, "user": 0}
         self.coalesced = 0
         self.over = asyncio.Event()
@@ -193,7 +211,7 @@ class TimedHubs(Hubs):
                 got["quotes"] += 1 + event.coalesced
                 self.coalesced += event.coalesced
                 if event.bid is not None and event.ask is not None and event.ask - event.bid > 1:
-                    self.marks.append((event.received, taken))
+                    self.marks[event.ts] = event.received, taken
             elif isinstance(event, Trade):
                 if event.size == 0:
                     self.over.set()
@@ -203,19 +221,22 @@ class TimedHubs(Hubs):
         return [event for event in events if not (isinstance(event, Trade) and event.size == 0)]
 
 
-def _report(hubs: TimedHubs, rest: TimedRest, ends: dict[str, Any]) -> dict[str, Any]:
-    """Latencies and counts, out of both ends' stamps."""
-    marks, orders, sent = ends["marks"], ends["orders"], ends["sent"]
-    whole = len(marks) == len(orders) == len(hubs.marks) == len(rest.placed)
-    rows = [
-        (mark, received, taken, placed, order)
-        for mark, (received, taken), placed, order in zip(
-            marks, hubs.marks, rest.placed, orders, strict=False
-        )
-    ]
+def _report(
+    hubs: TimedHubs, rest: TimedRest, ends: dict[str, Any], decided: dict[int, int]
+) -> dict[str, Any]:
+    """Latencies and counts, out of both ends' stamps; an order belongs to the quote it names."""
+    marks, sent = {int(ts): at for ts, at in ends["marks"].items()}, ends["sent"]
+    rows = []
+    for text, arrived in ends["orders"].items():
+        tag = read_tag(text)
+        assert tag is not None
+        ts = decided[tag.intent]
+        if ts in hubs.marks:  # a quote that came too late was moved up, and its order is not timed
+            rows.append((marks[ts], *hubs.marks[ts], rest.placed[text], arrived))
     return {
-        "orders": len(orders),
-        "every_mark_answered": whole,
+        "orders": len(ends["orders"]),
+        "timed": len(rows),
+        "unanswered": len(marks) - len(ends["orders"]),
         "us": percentiles([row[-1] - row[0] for row in rows], 1e3),
         "stages_us": {
             name: percentiles([row[i + 1] - row[i] for row in rows], 1e3)
@@ -243,8 +264,10 @@ def format_live_bench(report: dict[str, Any]) -> str:
             "",
             f"{row['rate']:,} quotes/s for {row['seconds']:g} s: hub bytes in, order bytes out",
             f"  {us['p50']:,.0f} us median, {us['p99']:,.0f} p99, {us['max']:,.0f} worst "
-            f"({row['orders']:,} orders)"
-            + ("" if row["every_mark_answered"] else "; NOT EVERY MARK WAS ANSWERED"),
+            f"({row['timed']:,} of {row['orders']:,} orders)"
+            + (
+                f"; {row['unanswered']} more refused: {row['refused']}" if row["unanswered"] else ""
+            ),
             *(
                 f"    to {stage:<9} {one['p50']:>7,.0f} median {one['p99']:>8,.0f} p99"
                 for stage, one in row["stages_us"].items()

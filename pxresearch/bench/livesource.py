@@ -34,6 +34,7 @@ _CONTRACT = {
     "activeContract": True, "symbolId": "F.US.MNQ",
 }  # fmt: skip
 _PLACE = f"POST {wire.PLACE.path} ".encode()
+_GRAIN = 100  # ns of the times on the wire
 _COST = 0.61  # USD a contract and side, as in the table of costs
 _TICK, _TICK_USD = 0.25, 0.5
 
@@ -53,16 +54,24 @@ def text_frame(payload: bytes) -> bytes:
 class Stamped(asyncio.Protocol):
     """Notes when an order's first bytes arrive, then leaves everything to the server's protocol."""
 
-    def __init__(self, inner: asyncio.Protocol, arrived: Callable[[], None]) -> None:
+    def __init__(
+        self, inner: asyncio.Protocol, arrived: Callable[[asyncio.BaseTransport], None]
+    ) -> None:
         self._inner, self._arrived = inner, arrived
-        self.connection_made, self.connection_lost = inner.connection_made, inner.connection_lost
+        self._transport: asyncio.BaseTransport | None = None
+        self.connection_lost = inner.connection_lost
         self.pause_writing, self.resume_writing = inner.pause_writing, inner.resume_writing
         self.eof_received = inner.eof_received
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport, by which the server's handler is known again."""
+        self._transport = transport
+        self._inner.connection_made(transport)
+
     def data_received(self, data: bytes) -> None:
         """Stamp and pass on."""
-        if data.startswith(_PLACE):
-            self._arrived()
+        if data.startswith(_PLACE) and self._transport is not None:
+            self._arrived(self._transport)
         self._inner.data_received(data)
 
 
@@ -121,8 +130,9 @@ class Source:
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
         self._sent = {"quotes": 0, "trades": 0, "user": 0}
-        self._marks: list[int] = []
-        self._orders: list[int] = []
+        self._marks: dict[int, int] = {}  # time of the quote to that of its write
+        self._orders: dict[str, int] = {}  # tag to arrival
+        self._arrivals: dict[asyncio.BaseTransport, int] = {}
         self._prices = (0.0, 0.0)  # of the last quote: bid, ask
         self._account = Account()
         self._numbers = itertools.count(1)
@@ -147,15 +157,17 @@ class Source:
         app.router.add_get("/report", self._report)
         return app
 
-    def arrived(self) -> None:
-        """Note an order."""
-        self._orders.append(self._now())
+    def arrived(self, transport: asyncio.BaseTransport) -> None:
+        """Note that an order begins to come."""
+        self._arrivals[transport] = self._now()
 
     def _now(self) -> int:
         return time.time_ns() + self._options.offset
 
     async def _place(self, request: web.Request) -> web.Response:
         asked = json.loads(await request.read())
+        assert request.transport is not None
+        self._orders[asked["customTag"]] = self._arrivals.pop(request.transport)
         number = next(self._numbers)
         asyncio.get_running_loop().call_soon(self._fill, number, asked)
         return web.json_response({"orderId": number, **_DONE})
@@ -227,7 +239,7 @@ class Source:
         out.write(text_frame(trade(-1, self._now()).encode()))  # of size 0: the end
 
     def _quote(self, out: asyncio.Transport, n: int) -> None:
-        now = self._now()
+        now = self._now() // _GRAIN * _GRAIN
         mark = n % self._options.every == self._options.every - 1
         record = (marked if mark else quote)(n, now)
         frame = text_frame(record.encode())
@@ -236,7 +248,7 @@ class Source:
             self._prices = (bid, bid + 0.5)
         self._sent["quotes"] += 1
         if mark:
-            self._marks.append(self._now())
+            self._marks[now] = self._now()
         out.write(frame)
 
     async def _user_events(self, out: asyncio.Transport) -> None:
