@@ -158,6 +158,7 @@ class EngineSession:
         self._wire_logs(keep_bars)
         self._set_contracts(fills)
         self.apply_rules()
+        self.engine["start_balance"] = programme.start_balance_micros
         self._set_fills(fills)
         self.engine["at_venue"] = at_venue
         self.twin: Twin | None = None
@@ -270,9 +271,7 @@ class EngineSession:
 
     def apply_rules(self) -> None:
         """Write the programme's rules into the engine; its state stays."""
-        p, e = self.programme, self.engine[0]
-        e["start_balance"] = p.start_balance_micros
-        rules = e["rules"]
+        p, rules = self.programme, self.engine[0]["rules"]
         for name, value in (
             ("max_loss", p.max_loss_micros),
             ("daily_loss", p.daily_loss_limit_micros),

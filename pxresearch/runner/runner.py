@@ -204,6 +204,7 @@ class Runner:
         house.rearmed = watchdog.release
         if session.venue is not None:
             session.venue.hold = watchdog.hold
+            session.at.rest.warm()  # an order does not pay for a handshake
         await session.stream.start()
         tasks = [
             asyncio.ensure_future(self._guarded(events.run(self._roll))),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pxresearch.brokers.base import Approved
+from pxresearch.clock import NS
 from pxresearch.core import records as r
 from pxresearch.gateway.records import Hub
 from pxresearch.health import Health
@@ -23,6 +24,7 @@ _ROWS = {
     "request": Kind.REQUEST,
 }  # fmt: skip
 _ALARMS = {"ghost": "critical", "voided": "critical", "trouble": "warning"}
+_AGAIN = 1800 * NS
 
 
 class Vitals:
@@ -32,6 +34,7 @@ class Vitals:
         self, session: Session, status: StatusFile, on_health: Callable[[Health], None] | None
     ) -> None:
         self._s, self._status, self._on_health = session, status, on_health
+        self._refusals: dict[str, int] = {}  # when a reason was told of
 
     # ------------------------------------------------------------ what happens
     def decided(self, name: str, row: Mapping[str, Any]) -> None:
@@ -55,8 +58,12 @@ class Vitals:
             f"{side} {row['qty']} {self._code(row['contract'])}: value {row['value']}, limit "
             f"{row['limit']}"
         )
-        s.last_refusal = f"{row['reason']} ({text})"
-        s.alarms.all(s.alarms.watch.refused(s.clock.now(), str(row["reason"]), text))
+        reason, now = str(row["reason"]), s.clock.now()
+        s.last_refusal = f"{reason} ({text})"
+        # A locked day refuses at every bar: the journal has them all, a person needs one of them.
+        if now - self._refusals.get(reason, now - _AGAIN) >= _AGAIN:
+            self._refusals[reason] = now
+            s.alarms.all(s.alarms.watch.refused(now, reason, text))
 
     def _code(self, k: int) -> str:
         listings = self._s.listings
