@@ -331,9 +331,8 @@ async def _first(hand: Hand, step: bool) -> Told | None:
 
 def paced(start: int, speed: float) -> Pace:
     """A pace so many times the wall's, with limits that give a network the time it needs there."""
-    rest, hub = RestSettings(), HubSettings()
-    slower = max(speed, 1.0)
-    slow = ("timeout_s", "backoff_s", "backoff_max_s", "token_margin_s", "login_pause_s")
+    rest, hub, slower = RestSettings(), HubSettings(), max(speed, 1.0)
+    slow = ("timeout_s", "backoff_s", "backoff_max_s", "login_pause_s")
     wide = ("connect_s", "answer_s", "ping_s", "silent_s", "backoff_s", "backoff_max_s",
             "healthy_s", "retry_s", "tick_s")  # fmt: skip
     return Pace(
