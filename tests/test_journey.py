@@ -22,6 +22,7 @@ import pytest
 import pxresearch as px
 from pxresearch import cli_trade, steering
 from pxresearch.clock import NS
+from pxresearch.errors import UsageError
 from pxresearch.gateway.profiles import profile
 from pxresearch.instruments import contract
 from pxresearch.journal import Kind, read, rebuild, verify
@@ -223,5 +224,5 @@ async def edited(one: Journey) -> None:
     assert refused.returncode == 1
     assert "0 of 5" in refused.stderr
     assert "source" in refused.stderr  # what has changed since
-    with pytest.raises(px.UsageError, match="reason"):
+    with pytest.raises(UsageError, match="reason"):
         await one.trade(live=True, override="short")
