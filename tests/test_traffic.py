@@ -71,7 +71,7 @@ def test_a_trade_costs_one_order_and_a_reading_stays_a_reading(tmp_path: Path) -
             one = place.session(pause=10, stop_ticks=10, target_ticks=10)
             calls, _ = await for_a_while(place, one, HOURS)
             placed = calls.pop("Order/place")
-            assert placed > 5
+            assert placed > 2
             readings = calls["Account/search"]
             assert abs(readings - HOURS * HOUR_S / 300) <= 1
             assert calls == Counter({name: readings for name in READING})
