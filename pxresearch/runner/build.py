@@ -67,26 +67,28 @@ def day_number(now: int) -> int:
     return day.year * 10_000 + day.month * 100 + day.day
 
 
-def next_day(codes: tuple[str, ...], now: int) -> int:
-    """When a trading day can be begun, ns UTC: now, or after today's last close its end."""
+def next_day(codes: tuple[str, ...], now: int) -> tuple[int, int]:
+    """Which trading day to run, yyyymmdd, and when it begins, ns UTC.
+
+    It is today, and after its last close the next one.
+    """
     day = trading_day(now)
-    if max(session(contract(code), day).close for code in codes) > now:
-        return now
-    at = now // _HALF_HOUR * _HALF_HOUR
-    while trading_day(at) == day:  # days begin on the half hour; it may be a weekend off
-        at += _HALF_HOUR
-    return at
+    at = now
+    if max(session(contract(code), day).close for code in codes) <= now:
+        at = now // _HALF_HOUR * _HALF_HOUR
+        while trading_day(at) == day:  # days begin on the half hour; it may be a weekend off
+            at += _HALF_HOUR
+    return day_number(at), at
 
 
-def begin(plan: Plan, folder: Path, now: int, horizon_days: int) -> Start:
-    """An engine at `now`: out of today's journal, or an earlier one's end, or fresh.
+def begin(plan: Plan, folder: Path, now: int, horizon_days: int, day: int) -> Start:
+    """An engine at `now` for a trading day: out of its journal, an earlier one's end, or fresh.
 
     Raises
     ------
     JournalError
         Today's journal is damaged, or of another strategy; it says what to do.
     """
-    day = day_number(now)
     path = journal_path(folder, plan.mode, day)
     if path.exists() and _begun(path):
         return _resume(plan, path, day, now, horizon_days)

@@ -28,6 +28,8 @@ class Day:
         Of events, orders, fills, refusals and alerts.
     faults
         What went wrong and is not settled, in words.
+    closes, start_ns, end_ns
+        Last close of a contract, and the day's own span, ns UTC.
     """
 
     def __init__(
@@ -51,6 +53,9 @@ class Day:
             look.hours(session, start.day), start.covered_ns, most_gap_s
         )
         self.closes = look.closes(session, start.day)
+        # Not by the engine: a session that begins a little before its day has one still before it.
+        row = session.days[session.days["date"] == start.day][0]
+        self.start_ns, self.end_ns = int(row["start"]), int(row["end"])
 
     def open(self, now: int, told: set[int]) -> None:
         """Write the header, and the state that the day begins with."""

@@ -46,6 +46,7 @@ from pxresearch.runner.vitals import Vitals
 from pxresearch.runner.watchdog import Watchdog
 
 _LEAST_WAIT_S = 0.001
+_EARLY_NS = 120 * NS  # before a trading day, so that its first quote is seen
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,9 +120,10 @@ class Runner:
         with AccountLock(folder, mode=self.plan.mode, run=self._run):
             status = StatusFile(folder, threaded=self._settings.threaded)
             try:
-                if not await self._day_began():
+                day = await self._day_to_run()
+                if not day:
                     return Ended(reason=self._asked_to_stop, clean=True, flat=True, days=())
-                session = self._session = await self._prepare(folder)
+                session = self._session = await self._prepare(folder, day)
                 return await self._trade(session, status)
             finally:
                 status.close()
@@ -130,23 +132,23 @@ class Runner:
         """Flatten, prove it, and end; for Ctrl-C."""
         self._asked_to_stop = self._asked_to_stop or reason
 
-    async def _day_began(self) -> bool:
-        """Wait, after the last close of a trading day, for the next one; False when stopped."""
-        begins = next_day(self.plan.contracts, self._clock.now())
-        while (left := begins - self._clock.now()) > 0:
+    async def _day_to_run(self) -> int:
+        """Trading day to be run, shortly before it begins; 0 when stopped while waiting for it."""
+        day, begins = next_day(self.plan.contracts, self._clock.now())
+        while (left := begins - self._clock.now()) > _EARLY_NS:
             if self._asked_to_stop:
-                return False
-            await self._clock.sleep(min(left / NS, self._settings.poll_s))
-        return True
+                return 0
+            await self._clock.sleep(min((left - _EARLY_NS) / NS, self._settings.poll_s))
+        return day
 
-    async def _prepare(self, folder: Path) -> Session:
+    async def _prepare(self, folder: Path, date: int) -> Session:
         """Everything that can be refused, before anything trades."""
         plan, at, now = self.plan, self._at, self._clock.now()
         for row in await at.rest.available():
             at.directory.add(row)
         listings = tuple(_listing(at.directory, code) for code in plan.contracts)
         index = {listing.id: k for k, listing in enumerate(listings)}
-        start = begin(plan, folder, now, self._settings.horizon_days)
+        start = begin(plan, folder, now, self._settings.horizon_days, date)
         timeline = Timeline(self._clock, lag_s=self._settings.lag_s)
         timeline.reached(int(start.session.engine["now"][0]))
         journal = self._journal(start.path)

@@ -116,13 +116,12 @@ class Session(msgspec.Struct, kw_only=True):
     @property
     def day_end(self) -> int:
         """When the trading day ends, ns UTC."""
-        return int(self.engine.engine["day_end"][0])
+        return self.day.end_ns
 
     @property
     def day_start(self) -> int:
         """When it began, ns UTC."""
-        days = self.engine.days
-        return int(days["start"][days["date"] == self.day.date][0])
+        return self.day.start_ns
 
     @property
     def flattening(self) -> bool:
