@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from pxresearch.brokers.base import Approved, Holding, Input
+from pxresearch.brokers.protection import Protection
 from pxresearch.brokers.session import EngineSession
 from pxresearch.brokers.venuebook import VenueBook
 from pxresearch.clock import NS, Clock
@@ -105,6 +106,7 @@ class ProjectXBroker:
         self._strategy, self._run = strategy, run
         self._index = {listing.id: k for k, listing in enumerate(listings)}
         self.book = VenueBook(strategy, runs, self._index, told)
+        self._protection = Protection(session, mirror, self.book, self._index)
         self._events: list[Input] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._flattening: dict[int, asyncio.Task[None]] = {}
@@ -177,43 +179,12 @@ class ProjectXBroker:
         return tuple(sorted(self._flattening))
 
     def exposed(self) -> dict[int, int]:
-        """Contracts a stop of the engine covers and no working stop of the venue, by index."""
-        found: dict[int, int] = {}
-        working = {order.id: order for order in self._mirror.working}
-        for number, o in self._stops():
-            venue_id = self.book.venue_id(number)
-            there = working.get(venue_id) if venue_id is not None else None
-            have = 0
-            if there is not None and there.status is OrderStatus.OPEN:
-                have = there.qty - there.filled
-            missing = int(o["qty"]) - int(o["filled"]) - have
-            if missing > 0:
-                k = int(o["contract"])
-                found[k] = found.get(k, 0) + missing
-        return found
+        """Contracts of a position whose stop does not work at the venue, by index."""
+        return self._protection.exposed()
 
     def surplus(self) -> dict[int, int]:
-        """Legs that could do more than the position allows: the contracts each should have.
-
-        By the venue's number; 0 is to be cancelled. A leg whose entry has not filled is none, and
-        neither is one that protects a position which this session does not know.
-        """
-        engine = self._session.engine[0]
-        slots = [engine["order"][int(i)] for i in engine["live"][: int(engine["live_n"])]]
-        wanted = {int(o["id"]): int(o["qty"]) - int(o["filled"]) for o in slots}
-        busy = {int(o["contract"]) for o in slots}
-        found: dict[int, int] = {}
-        for order in self._mirror.working:
-            k = self._index.get(order.contract_id)
-            if k is None or not self.book.is_leg(order) or order.status is OrderStatus.SUSPENDED:
-                continue
-            number = self.book.number(order.id)
-            if number is None:
-                if k not in busy and int(engine["contract"][k]["position"]) == 0:
-                    found[order.id] = 0
-            elif wanted.get(number, 0) < order.qty - order.filled:
-                found[order.id] = wanted.get(number, 0)
-        return found
+        """Legs that could do more than the position allows, and what each should have."""
+        return self._protection.surplus()
 
     def trim(self, venue_id: int, qty: int) -> None:
         """Bring a leg down to so many contracts; 0 cancels it."""
@@ -227,11 +198,6 @@ class ProjectXBroker:
     def strangers(self) -> list[Order]:
         """Working orders of the account that are not this session's."""
         return [order for order in self._mirror.working if not self.book.ours(order)]
-
-    def _stops(self) -> list[tuple[int, Any]]:
-        engine = self._session.engine[0]
-        slots = [engine["order"][int(i)] for i in engine["live"][: int(engine["live_n"])]]
-        return [(int(o["id"]), o) for o in slots if int(o["role"]) == r.STOP_LOSS]
 
     # ------------------------------------------------------------ the venue's word
     def saw(self, record: Record) -> None:

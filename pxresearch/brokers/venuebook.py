@@ -123,6 +123,11 @@ class VenueBook:
         tag = tags.read_tag(order.tag)
         return self._of_us(order) and tag is not None and tag.leg in _LEGS.values()
 
+    def is_stop(self, order: Order) -> bool:
+        """Whether it is the stop of one."""
+        tag = tags.read_tag(order.tag)
+        return self._of_us(order) and tag is not None and tag.leg == tags.STOP
+
     # ------------------------------------------------------------ the venue's side
     def order(self, order: Order) -> list[Input]:
         """What the state of an order at the venue has to tell the engine."""

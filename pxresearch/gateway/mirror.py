@@ -96,6 +96,11 @@ class Mirror:
         """Signed contracts; 0 is flat."""
         return self._base.get(contract_id, 0) + self._held.get(contract_id, 0)
 
+    def opened(self, contract_id: str) -> int:
+        """When the position began, as the venue says it, ns UTC; 0 while it says none."""
+        said = self._said.get(contract_id)
+        return 0 if said is None or said.qty == 0 else said.created
+
     def average_price(self, contract_id: str) -> Decimal | None:
         """Average entry price as the venue says it; None while it says another position."""
         said = self._said.get(contract_id)

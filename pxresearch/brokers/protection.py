@@ -1,0 +1,103 @@
+"""Whether each position has its stop at the venue, and no leg that could do more than close it.
+
+A bracket's legs rest at the venue; what the engine has of them is only what it was told. A stop
+that the venue refuses, or that somebody cancels in the platform, ends in the engine as well, so a
+look at the engine alone would find nothing missing.
+
+Quantities are contracts.
+
+I/O: none
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pxresearch.brokers.session import EngineSession
+from pxresearch.brokers.venuebook import VenueBook
+from pxresearch.core import records as r
+from pxresearch.gateway.mirror import Mirror
+from pxresearch.gateway.records import Order
+from pxresearch.gateway.wire import OrderStatus
+
+
+class Protection:
+    """The legs of one account.
+
+    Parameters
+    ----------
+    index
+        Venue's contract id to the engine's index.
+    """
+
+    def __init__(
+        self, session: EngineSession, mirror: Mirror, book: VenueBook, index: Mapping[str, int]
+    ) -> None:
+        self._session, self._mirror, self._book, self._index = session, mirror, book, index
+
+    def exposed(self) -> dict[int, int]:
+        """Contracts of a position whose stop does not work at the venue, by index.
+
+        A position that was taken without a stop, by the strategy or by hand, is none.
+        """
+        working = {order.id: order for order in self._mirror.working}
+        missing: dict[int, int] = {}
+        covered: dict[int, int] = {}
+        for o in self._live():
+            if int(o["role"]) != r.STOP_LOSS:
+                continue
+            k, wanted = int(o["contract"]), int(o["qty"]) - int(o["filled"])
+            there = working.get(self._book.venue_id(int(o["id"])) or 0)
+            have = there.qty - there.filled if there and there.status is OrderStatus.OPEN else 0
+            missing[k] = missing.get(k, 0) + max(wanted - have, 0)
+            covered[k] = covered.get(k, 0) + wanted
+        for contract_id, k in self._index.items():
+            bare = abs(self._position(k)) - covered.get(k, 0)
+            if bare > 0:
+                missing[k] = missing.get(k, 0) + min(bare, self._lost(contract_id, k))
+        return {k: qty for k, qty in missing.items() if qty}
+
+    def surplus(self) -> dict[int, int]:
+        """Legs that could do more than the position allows: the contracts each should have.
+
+        By the venue's number; 0 is to be cancelled. A leg whose entry has not filled is none, and
+        neither is one that protects a position which this session does not know.
+        """
+        live = self._live()
+        wanted = {int(o["id"]): int(o["qty"]) - int(o["filled"]) for o in live}
+        busy = {int(o["contract"]) for o in live}
+        found: dict[int, int] = {}
+        for order in self._mirror.working:
+            k = self._index.get(order.contract_id)
+            if k is None or not self._book.is_leg(order) or order.status is OrderStatus.SUSPENDED:
+                continue
+            number = self._book.number(order.id)
+            if number is None:
+                if k not in busy and self._position(k) == 0:
+                    found[order.id] = 0
+            elif wanted.get(number, 0) < order.qty - order.filled:
+                found[order.id] = wanted.get(number, 0)
+        return found
+
+    # ------------------------------------------------------------ inside
+    def _live(self) -> list[Any]:
+        engine = self._session.engine[0]
+        return [engine["order"][int(i)] for i in engine["live"][: int(engine["live_n"])]]
+
+    def _position(self, k: int) -> int:
+        return int(self._session.engine[0]["contract"][k]["position"])
+
+    def _lost(self, contract_id: str, k: int) -> int:
+        """Contracts of the stops of the present position that ended at the venue without a fill."""
+        position, opened = self._position(k), self._mirror.opened(contract_id)
+        return sum(
+            order.qty - order.filled
+            for order in self._mirror.orders.values()
+            if order.contract_id == contract_id
+            and order.side * position < 0
+            and self._ended(order, opened)
+        )
+
+    def _ended(self, order: Order, opened: int) -> bool:
+        return order.done and self._book.is_stop(order) and (order.updated or 0) >= opened
