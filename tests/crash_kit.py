@@ -41,7 +41,7 @@ from tests.exchange_kit import MNQ
 CUT = to_ns("2026-10-07T20:10:00Z")  # 15:10 in Chicago, a Wednesday
 FLATTEN = CUT - 120 * NS
 NO_OPEN = FLATTEN - 15 * NS
-BEGIN = NO_OPEN - 90 * NS
+BEGIN = NO_OPEN - 60 * NS
 FLAT_S = 75.0  # after the faults have stopped
 MID = 98_000
 LIVES = 5
@@ -283,13 +283,14 @@ class Life:
     async def _stop(self, process: Process) -> None:
         """Kill it at an instant of its own, or stop it once all is over."""
         if process.doom.kind == "" and process.doom.n and self.rng.random() < 0.5:
-            await self.clock.sleep(self.rng.uniform(0.1, 90))
+            await self.clock.sleep(self.rng.uniform(0.1, 60))
             if self.clock.now() < FLATTEN + 10 * NS:
                 process.kill()
                 return
         await self.done.wait()
-        if process.runner is not None:
-            process.runner.stop("the run is over")
+        while process.runner is None:  # one that was killed at the very end, and started again
+            await self.clock.sleep(0.5)
+        process.runner.stop("the run is over")
 
     def _wires(self, directory: Any) -> Wires:
         return Wires(self.venue, self.skew, directory, "trader", self.away)
