@@ -130,7 +130,7 @@ class Journey:
 def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("PROJECT_X_USERNAME", "trader")
     monkeypatch.setenv("PROJECT_X_API_KEY", "secret")
-    monkeypatch.setattr(steering, "POLL_S", 60.0)
+    monkeypatch.setattr(steering, "POLL_S", 100.0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         yield

@@ -32,7 +32,7 @@ NAMES = ("ema_cross", "opening_range", "quote_fade", "two_contracts")
 @pytest.fixture(scope="module")
 def week(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("week")
-    make_demo(folder, **({} if FULL else {"quotes": 15_000, "trades": 3_000}))
+    make_demo(folder, **({} if FULL else {"quotes": 8_000, "trades": 2_000}))
     return folder
 
 
@@ -55,7 +55,7 @@ def test_live_loop_journal_and_arrays_decide_the_same(
             rehearse(
                 cls(**settings.parameters), path, settings.contracts,
                 px.programme(settings.account, **settings.account_changes), state=tmp_path,
-                first=FIRST, last=LAST, catalog=week, fills=fills, poll_s=60.0,
+                first=FIRST, last=LAST, catalog=week, fills=fills, poll_s=20.0 if FULL else 100.0,
             )
         )  # fmt: skip
     assert len(journals) == (LAST - FIRST).days + 1
@@ -73,4 +73,4 @@ def test_live_loop_journal_and_arrays_decide_the_same(
         assert (check.orders, check.fills) != (0, 0) or name == "opening_range"
         events, orders, filled = events + check.events, orders + check.orders, filled + check.fills
     print(f"{name}: {len(journals)} sessions, {events:,} events, {orders} orders, {filled} fills")
-    assert events >= 15_000 * len(journals)
+    assert events >= 8_000 * len(journals)
