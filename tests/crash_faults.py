@@ -105,9 +105,7 @@ def _event(life: Life) -> None:
         "unknown_enum", "new_field",
     ))  # fmt: skip
     target = {"position_disagrees": "GatewayUserPosition", "unknown_enum": "GatewayUserOrder"}
-    life.control.add(
-        name, target=target.get(name, rng.choice(TARGETS)), count=rng.randint(1, 4)
-    )
+    life.control.add(name, target=target.get(name, rng.choice(TARGETS)), count=rng.randint(1, 4))
     _trouble(life, 20)
 
 

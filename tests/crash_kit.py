@@ -34,7 +34,7 @@ from pxresearch.simulator.server import FIRST_ACCOUNT, SimulatorSettings, make_v
 from pxresearch.strategy import load_strategy
 from tests import crash_faults
 from tests.crash_checks import Broken, Checks, journals
-from tests.crash_process import Doom, Process, Skewed, doom
+from tests.crash_process import Doom, Process, Skewed, doom, mortal
 from tests.crash_source import Wires
 from tests.exchange_kit import MNQ
 
@@ -46,62 +46,7 @@ FLAT_S = 75.0  # after the faults have stopped
 MID = 98_000
 LIVES = 5
 
-PROBE = '''"""Trades at random, and in every way: markets, limits, stops, brackets, reversals, cancels."""
-
-import pxresearch as px
-
-
-class CrashProbe(px.Strategy):
-    """A dice at each quote; its state is all that it knows."""
-
-    seed: int = 1
-    often: int = 25  # of 100 quotes
-    stop_ticks: int = 6
-    target_ticks: int = 6
-
-    roll = px.state(int)
-
-    def on_quote(self, quote, position, orders):
-        """Roll, and do what comes."""
-        self.roll = (self.roll * 1103515245 + 12345 + self.seed) % 2147483648
-        dice = (self.roll >> 8) % 1000
-        if dice % 100 >= self.often:
-            return px.hold()
-        what, qty = dice // 100, 1 + dice % 2
-        if what == 9:
-            return px.cancel()
-        if position != 0 and what == 8:
-            return px.flatten()
-        if position > 0 and what == 7:
-            return px.sell(position + 1, stop_ticks=self.stop_ticks, target_ticks=self.target_ticks)
-        if position < 0 and what == 7:
-            return px.buy(1 - position, stop_ticks=self.stop_ticks, target_ticks=self.target_ticks)
-        if position > 0 and what == 6:
-            return px.sell(1)
-        if position < 0 and what == 6:
-            return px.buy(1)
-        if position != 0 or orders.working > 0:
-            return px.hold()
-        near = 1 + dice % 3
-        if what == 5:
-            return px.buy(
-                qty, stop=quote.ask + near * quote.tick, stop_ticks=self.stop_ticks,
-                target_ticks=self.target_ticks,
-            )
-        if what == 4:
-            return px.sell(
-                qty, limit=quote.ask + near * quote.tick, stop_ticks=self.stop_ticks,
-                target_ticks=self.target_ticks,
-            )
-        if what == 3:
-            return px.buy(
-                qty, limit=quote.bid - near * quote.tick, stop_ticks=self.stop_ticks,
-                target_ticks=self.target_ticks,
-            )
-        if what == 2:
-            return px.sell(qty, stop_ticks=self.stop_ticks, target_ticks=self.target_ticks)
-        return px.buy(qty, stop_ticks=self.stop_ticks)
-'''
+PROBE = Path(__file__).with_name("crash_probe.py")
 
 
 class Told(msgspec.Struct, kw_only=True):
@@ -122,9 +67,8 @@ class Bench:
     """What all runs of this process share: the strategy, compiled once."""
 
     def __init__(self, folder: Path) -> None:
-        path = folder / "crash_probe.py"
-        path.write_text(PROBE, encoding="utf-8")
-        self.folder, self.strategy = folder, load_strategy(f"{path}:CrashProbe")
+        self.folder, self.strategy = folder, load_strategy(f"{PROBE}:CrashProbe")
+        self.source = PROBE.read_text(encoding="utf-8")
 
     def plan(self, rng: random.Random, state: Path) -> Plan:
         """Another session for every seed."""
@@ -137,7 +81,8 @@ class Bench:
             target_ticks=rng.randint(2, 12), often=rng.choice((10, 25, 50)),
         )  # fmt: skip
         return Plan(
-            strategy=strategy, source=PROBE, source_hash=source_hash(PROBE), contracts=("MNQZ26",),
+            strategy=strategy, source=self.source, source_hash=source_hash(self.source),
+            contracts=("MNQZ26",),
             programme=rules, fills=FillModel(), mode=LIVE, account=FIRST_ACCOUNT, state=state,
         )  # fmt: skip
 
@@ -224,10 +169,11 @@ class Life:
     def calm(self, session: Session) -> bool:
         """Whether nothing is under way and the engine must be the venue's."""
         process, venue = self.process, session.venue
-        if process is None or process.dead or process.hubs is None or venue is None:
+        if process is None or process.hubs is None or process.rest is None or venue is None:
             return False
         return (
             session.gate.mask == 0
+            and not process.dead
             and process.hubs.quiet
             and not process.rest.busy
             and not venue._tasks
@@ -350,8 +296,9 @@ class Life:
             if self.clock.now() - stopped > FLAT_S * NS:
                 raise Broken(f"I5, I12: {self._state()}")
         self.told.flat_s = (self.clock.now() - FLATTEN) / NS
-        session = self.process.session
-        self.checks.agreement(session)
+        assert self.process is not None
+        assert self.process.session is not None
+        self.checks.agreement(self.process.session)
         self.done.set()
 
     def _settled(self) -> bool:
@@ -371,12 +318,15 @@ class Life:
         text = f"the venue holds {self.checks.position:+d}, {len(self.checks.working)} orders"
         if session is None:
             return f"{text}; nobody runs; {self.told.kills}"
-        return f"{text}; {session.gate.reasons}, flattening {session.flattening}, exposed {session.exposed}"
+        return (
+            f"{text}; {session.gate.reasons}, flattening {session.flattening}, "
+            f"exposed {session.exposed}"
+        )
 
 
 def run(bench: Bench, seed: int) -> Told:
     """One run; raises with the seed in it."""
-    with tempfile.TemporaryDirectory(dir=bench.folder) as state:
+    with tempfile.TemporaryDirectory(dir=bench.folder) as state, mortal():
         life: Life | None = None
 
         async def main() -> None:
@@ -388,6 +338,9 @@ def run(bench: Bench, seed: int) -> Told:
         try:
             asyncio.run(main())
         except BaseException as error:
-            raise Broken(f"seed {seed}: {type(error).__name__}: {error}") from error
+            raise Broken(
+                f"seed {seed}: {type(error).__name__}: {error}\n"
+                f"again: python -m tests.test_proof_crash {seed}"
+            ) from error
         assert life is not None
         return life.told

@@ -12,7 +12,7 @@ import contextlib
 import random
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Any
 
 import httpx
@@ -126,7 +126,7 @@ class Process:
             self.kill()
             raise Killed
 
-    async def bury(self, spared: set[asyncio.Task[Any]]) -> None:
+    async def bury(self, spared: Container[Any]) -> None:
         """Let the dead process' tasks go, and what the system takes back: the lock, the files."""
         while left := [t for t in asyncio.all_tasks() if t not in spared and t not in self.flying]:
             for task in left:
@@ -236,6 +236,16 @@ class Via(httpx.AsyncBaseTransport):
     async def _arrive(self, request: httpx.Request) -> None:
         with contextlib.suppress(httpx.HTTPError):
             await self._inner.handle_async_request(request)
+
+
+@contextlib.contextmanager
+def mortal() -> Iterator[None]:
+    """Runners have, as long as this lasts, the journals and locks of `Process`."""
+    kept = module.Journal, module.AccountLock
+    try:
+        yield
+    finally:
+        module.Journal, module.AccountLock = kept  # type: ignore[misc]
 
 
 def doom(rng: random.Random) -> Doom:

@@ -104,9 +104,7 @@ class Wires:
 
     def _connect(self, hub: Hub) -> None:
         self._readers[hub] = Reader(hub, self._directory, Notices(hub))
-        link = self._venue.link(
-            hub.value, self._owner, self._clock.now(), partial(self._pull, hub)
-        )
+        link = self._venue.link(hub.value, self._owner, self._clock.now(), partial(self._pull, hub))
         self._links[hub], self._attempts[hub] = link, 0
         calls = [(name, [one]) for one in self._subjects[hub] for name in METHODS[hub]]
         if hub is Hub.USER:
