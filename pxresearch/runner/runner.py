@@ -30,7 +30,7 @@ from pxresearch.gateway.stream import Stream, StreamSettings
 from pxresearch.gateway.tags import run_name
 from pxresearch.health import Health
 from pxresearch.journal import Journal, Kind
-from pxresearch.monitor import Thresholds, Watch
+from pxresearch.monitor import Thresholds, Topic, Watch
 from pxresearch.runner.alarms import Alarms, Deliverer
 from pxresearch.runner.build import Start, begin, day_number, journal_path, next_day
 from pxresearch.runner.day import Day
@@ -351,6 +351,24 @@ class Runner:
         self._vitals.decided(name, row)
         if name == "fills":
             self._house.filled()
+            self._overshot(row)
+
+    def _overshot(self, row: Mapping[str, Any]) -> None:
+        """Close what an order that was to reduce has opened: the stop had filled before it did."""
+        session = self._session
+        assert session is not None
+        if session.venue is None or row["position"] * row["side"] <= 0:
+            return
+        link = session.venue.book.links.get(row["order"])
+        if link is None or not link.approved.reduces or link.approved.stop_ticks:
+            return
+        k = int(row["contract"])
+        self._alarms(
+            Topic.PROTECTION, "critical",
+            f"{session.listings[k].code}: an order that was to reduce has turned it round: closed",
+        )  # fmt: skip
+        # Not from within the fold, which is telling the engine of this fill.
+        asyncio.get_running_loop().call_soon(self._house.flatten, k, r.NO_PROTECTION)
 
     def approved(self, order: Approved) -> None:
         """See `fold.Watcher`."""
