@@ -17,12 +17,13 @@ from pxresearch.gateway.records import Hub
 from pxresearch.gateway.stream import StreamSettings
 from pxresearch.health import Health
 from pxresearch.journal import Kind, read
+from pxresearch.lockstep import Lockstep
 from pxresearch.programmes import programme
 from pxresearch.promotion_identity import source_hash
 from pxresearch.runner import Connection, Plan, Runner, RunnerSettings
 from pxresearch.simulator.accounts import AccountSpec
 from pxresearch.simulator.server import FIRST_ACCOUNT, Simulator
-from pxresearch.steering import Steered, Steering
+from pxresearch.steering import Steered
 from pxresearch.strategy import load_strategy
 from tests import trade_kit as kit
 
@@ -131,8 +132,8 @@ class Floor:
         assert isinstance(pace, Steered)
         assert isinstance(clock, VirtualClock)
         together = Together(self._hubs)
-        steering = Steering(pace.hand, clock, self.one.rest, together)  # pyright: ignore[reportArgumentType]
-        return await steering.run(work)
+        lockstep = Lockstep(pace.hand, clock, self.one.rest, together)  # pyright: ignore[reportArgumentType]
+        return await lockstep.run(work)
 
     async def until(self, happened: Callable[[], object], minutes: float = 600.0) -> None:
         """Wait, in the market's time, until something has happened."""

@@ -20,9 +20,10 @@ from pxresearch.gateway.outcome import Accepted
 from pxresearch.gateway.profiles import profile
 from pxresearch.gateway.records import Event, Fill, Gap, Hub, Order, Quote, Trade, Update
 from pxresearch.instruments import contract
+from pxresearch.lockstep import MOST, Hand, Lockstep
 from pxresearch.sessions import session
 from pxresearch.simulator.server import SimulatorSettings, start
-from pxresearch.steering import MOST, Hand, Steering, follow
+from pxresearch.steering import follow
 from tests import trade_kit as kit
 
 HOUR = 3600.0
@@ -175,7 +176,7 @@ def test_what_never_comes_is_not_waited_for(folder: Path, fault: dict[str, objec
         async with kit.steered(folder) as (simulator, one):
             simulator.control.add(**fault)  # pyright: ignore[reportArgumentType]
             taker, first = kit.Taker(one), one.clock.now()
-            steering = Steering(
+            lockstep = Lockstep(
                 Hand(simulator.url), one.clock, one.rest, one.hubs, patience_s=0.01  # pyright: ignore[reportArgumentType]
             )  # fmt: skip
 
@@ -185,7 +186,7 @@ def test_what_never_comes_is_not_waited_for(folder: Path, fault: dict[str, objec
                 await one.hubs.stop()
                 await starting
 
-            await steering.run(work())
+            await lockstep.run(work())
             assert one.clock.now() == first + 900 * NS
             assert not taker.rows
 
@@ -200,7 +201,7 @@ def test_a_waiter_is_never_early_and_late_by_what_is_allowed(folder: Path, late_
 
     async def main() -> int:
         async with kit.steered(folder, late_s=late_s, step_s=max(late_s, 1.0)) as (simulator, one):
-            steering = Steering(
+            lockstep = Lockstep(
                 Hand(simulator.url), one.clock, one.rest, one.hubs,  # pyright: ignore[reportArgumentType]
                 step_s=max(late_s, 1.0), late_s=late_s,
             )  # fmt: skip
@@ -211,8 +212,8 @@ def test_a_waiter_is_never_early_and_late_by_what_is_allowed(folder: Path, late_
                     await one.clock.sleep(7.0)
                     late.append((one.clock.now() - due) / NS)
 
-            await steering.run(work())
-            return steering.moves
+            await lockstep.run(work())
+            return lockstep.moves
 
     moves = asyncio.run(main())
     assert min(late) >= 0
