@@ -96,8 +96,15 @@ class Broker(Protocol):
 
     mode: str
 
-    def submit(self, order: Approved, after: Callable[[], Awaitable[None]] | None = None) -> None:
-        """Take an order. What adds exposure leaves only once `after` (the journal) is done."""
+    def submit(
+        self, order: Approved, after: Callable[[], Awaitable[None]] | None = None,
+        since: int | None = None,
+    ) -> None:  # fmt: skip
+        """Take an order.
+
+        What adds exposure leaves only once `after` (the journal) is done, and only while what it
+        was decided on, which came at `since` by our clock (ns UTC), is news.
+        """
         ...
 
     def cancel(self, order: int) -> None:

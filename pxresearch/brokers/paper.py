@@ -32,7 +32,10 @@ class PaperBroker:
         self._session = session
         self._changes: list[Input] = []
 
-    def submit(self, order: Approved, after: Callable[[], Awaitable[None]] | None = None) -> None:
+    def submit(
+        self, order: Approved, after: Callable[[], Awaitable[None]] | None = None,
+        since: int | None = None,
+    ) -> None:  # fmt: skip
         """Nothing is sent: the order rests in the engine and meets the next quote.
 
         `after` is not waited for: an intent that the disk lost was never more than a thought.

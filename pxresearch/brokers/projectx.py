@@ -47,7 +47,8 @@ class LiveSettings(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     late_s
-        An entry that has waited so long for the journal is not sent any more.
+        An entry is not sent any more so long after what it was decided on had come: the disk was
+        slow, or the events had to wait while the account was read.
     exit_s
         How long an order that reduces waits for the journal; then it is sent all the same.
     unknown_fill_s
@@ -119,13 +120,16 @@ class ProjectXBroker:
         self.hold: Callable[[], str] = lambda: ""
 
     # ------------------------------------------------------------ the protocol
-    def submit(self, order: Approved, after: Callable[[], Awaitable[None]] | None = None) -> None:
+    def submit(
+        self, order: Approved, after: Callable[[], Awaitable[None]] | None = None,
+        since: int | None = None,
+    ) -> None:  # fmt: skip
         """Send an entry; a bracket's leg is at the venue already, and is only expected."""
         self._tell(self.book.expect(order))
         if order.role != r.ENTRY:
             self._align(order)  # the venue may have told of it before its entry's fill
             return
-        self._spawn(self._place(order, after))
+        self._spawn(self._place(order, after, self._clock.now() if since is None else since))
 
     def cancel(self, order: int) -> None:
         """Take an order back, as soon as the venue has given it a number."""
@@ -250,8 +254,9 @@ class ProjectXBroker:
         }
 
     # ------------------------------------------------------------ what goes out
-    async def _place(self, order: Approved, after: Callable[[], Awaitable[None]] | None) -> None:
-        decided = self._clock.now()
+    async def _place(
+        self, order: Approved, after: Callable[[], Awaitable[None]] | None, since: int
+    ) -> None:
         tag = make_tag(self._strategy, self._run, order.order, ENTRY)
         self._note("request", {"what": "place", "order": order.order, "tag": tag})
         if after is not None and order.reduces:
@@ -263,8 +268,10 @@ class ProjectXBroker:
             except JournalError as error:
                 self._refused(order, f"not sent, because the journal cannot be written: {error}")
                 return
-            if self._clock.now() - decided > self._settings.late_s * NS:
-                self._refused(order, "not sent, because the journal took too long to write")
+            age_s = (self._clock.now() - since) / NS
+            if age_s > self._settings.late_s:
+                text = f"not sent: what it was decided on came {age_s:.1f} s ago"
+                self._refused(order, text)
                 return
         if order.order in self._cancel_wanted:
             self._refused(order, "not sent, because it was cancelled before it left")

@@ -67,7 +67,7 @@ class Fold:
         self.seq = self.journal.input(what, k, ts, a, b, c, d, got)
         self._drive(what, k, ts, a, b, c, d)
         if (decided := self.outbox.take()) is not None:
-            self._act(decided, ts)
+            self._act(decided, ts, got)
             self.settle(got)
 
     def tell(self, one: Input, received: int) -> None:
@@ -92,7 +92,7 @@ class Fold:
         self.seq = self.journal.input(one.what, one.k, ts, one.a, one.b, one.c, one.d, received)
         self._drive(one.what, one.k, ts, one.a, one.b, one.c, one.d)
         if (decided := self.outbox.take()) is not None:
-            self._act(decided, ts)
+            self._act(decided, ts, received)
 
     def _drive(self, what: int, k: int, ts: int, a: int, b: int, c: int, d: int) -> None:
         try:
@@ -102,7 +102,7 @@ class Fold:
             self._watcher.failed(error)
 
     # ------------------------------------------------------------ decisions
-    def _act(self, decided: Decided, ts: int) -> None:
+    def _act(self, decided: Decided, ts: int, received: int) -> None:
         for name, rows in decided.rows.items():
             self._write_rows(name, rows)
         broker = self.broker
@@ -117,7 +117,7 @@ class Fold:
             broker.cancel(number)
         for order in decided.orders:
             seq = self._write_order(order, ts)
-            broker.submit(order, self._after(seq))
+            broker.submit(order, self._after(seq), received)
 
     def _after(self, seq: int) -> Callable[[], Any]:
         return lambda: self.journal.stored(seq)
