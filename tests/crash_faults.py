@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from pxresearch.clock import NS
+from pxresearch.errors import UsageError
 from pxresearch.gateway.records import Hub
 from tests.exchange_kit import MNQ
 
@@ -120,12 +122,15 @@ def _venue(life: Life) -> None:
 def _by_hand(life: Life) -> None:
     life.checks.by_hand = True
     life.control.add(
-        "manual_order", side=life.rng.choice(("buy", "sell")), size=life.rng.randint(1, 2)
-    )
+        "manual_order",
+        contract_id=MNQ,
+        side=life.rng.choice(("buy", "sell")),
+        size=life.rng.randint(1, 2),
+    )  # fmt: skip
 
 
 def _stranger(life: Life) -> None:
-    life.control.add("unknown_event")
+    life.control.add("unknown_event", contract_id=MNQ)
     _trouble(life, 20)
 
 
@@ -136,18 +141,20 @@ async def _resumes(life: Life, seconds: float) -> None:
 
 def _halt(life: Life) -> None:
     seconds = life.rng.uniform(2, 40)
-    life.control.add("halt", halted=True)
+    life.control.add("halt", contract_id=MNQ, halted=True)
     _trouble(life, seconds + 10)
     life.later(_resumes(life, seconds))
 
 
 def _odd(life: Life) -> None:
     name = life.rng.choice(("one_sided_quote", "crossed_quote", "garbage_quote", "off_tick_price"))
-    life.control.add(name)
+    with contextlib.suppress(UsageError):
+        life.control.add(name, contract_id=MNQ)
 
 
 def _burst(life: Life) -> None:
-    life.control.add("burst", quotes=200)
+    with contextlib.suppress(UsageError):  # there must be a market on both sides
+        life.control.add("burst", contract_id=MNQ, quotes=200)
 
 
 def _clock(life: Life) -> None:
