@@ -16,6 +16,7 @@ def play(scene: Callable[[LiveRig], Coroutine[Any, Any, None]]) -> None:
     async def run() -> None:
         rig = await rig_of(LiveRig)
         assert isinstance(rig, LiveRig)
+        rig.broker.adopt(())
         try:
             await rig.quote(BID)
             await scene(rig)

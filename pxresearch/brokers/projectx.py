@@ -183,8 +183,12 @@ class ProjectXBroker:
         return tuple(sorted(self._flattening))
 
     def exposed(self) -> dict[int, int]:
-        """Contracts of a position whose stop does not work at the venue, by index."""
-        return self._protection.exposed()
+        """Contracts of a position whose stop does not work at the venue, by index.
+
+        Before the account was read nobody knows; to close it again and again on suspicion would use
+        up the requests that the reading needs.
+        """
+        return self._protection.exposed() if self._adopted else {}
 
     def surplus(self) -> dict[int, int]:
         """Legs that could do more than the position allows, and what each should have."""
