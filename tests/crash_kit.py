@@ -43,6 +43,7 @@ FLATTEN = CUT - 120 * NS
 NO_OPEN = FLATTEN - 15 * NS
 BEGIN = NO_OPEN - 60 * NS
 FLAT_S = 75.0  # after the faults have stopped
+APART_S = 10.0
 MID = 98_000
 LIVES = 5
 
@@ -109,6 +110,7 @@ class Life:
         self.faults_end = FLATTEN + rng.choice((0, 5, 20)) * NS
         self.troubled_until = BEGIN  # the venue cannot be asked, or does not trade
         self.over = False
+        self.apart: int | None = None  # since when the engine is not the venue's
         self.failure: BaseException | None = None
         self.done = asyncio.Event()
         self.root = asyncio.current_task()
@@ -163,8 +165,22 @@ class Life:
         e = session.engine.engine[0]
         if e["locked"] or e["over"] or e["halted"]:
             self.checks.bar(now)
-        if self.calm(session):
-            self.checks.agreement(session)
+
+    async def watch(self) -> None:
+        """Look again and again whether the engine is the venue's, when all that was told is in."""
+        while not self.over:
+            await self.clock.sleep(0.37)
+            session = self.process.session if self.process is not None else None
+            if session is None or not self.calm(session):
+                self.apart = None
+                continue
+            try:
+                self.checks.agreement(session)
+                self.apart = None
+            except Broken:  # a leg to be trimmed, a fill to be asked for: for a moment
+                self.apart = self.apart or self.clock.now()
+                if self.clock.now() - self.apart > APART_S * NS:
+                    raise
 
     def calm(self, session: Session) -> bool:
         """Whether nothing is under way and the engine must be the venue's."""
@@ -178,6 +194,8 @@ class Life:
             and not process.rest.busy
             and not venue._tasks
             and not venue.flattening
+            and not venue.unresolved
+            and not self.venue.faults.happened.get("drop_event")
             and self.clock.now() > self.troubled_until
         )
 
@@ -259,7 +277,7 @@ class Life:
         faults = asyncio.ensure_future(crash_faults.inflict(self))
         lives = asyncio.ensure_future(self.processes())
         end = asyncio.ensure_future(self._end())
-        tasks = {market, faults, lives, end}
+        tasks = {market, faults, lives, end, asyncio.ensure_future(self.watch())}
         try:
             while not lives.done():
                 done, _ = await asyncio.wait(
