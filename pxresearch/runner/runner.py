@@ -177,11 +177,9 @@ class Runner:
         return max(30.0, 3 * self._settings.poll_s)
 
     def _journal(self, path: Path) -> Journal:
-        threaded = self._settings.threaded
-        return Journal(
-            path, clock=None if threaded else self._clock, fsync=self._settings.fsync,
-            threaded=threaded,
-        )  # fmt: skip
+        # Its lag is that of the disk, whose time is the machine's.
+        settings = self._settings
+        return Journal(path, fsync=settings.fsync, threaded=settings.threaded)
 
     def _broker(
         self, start: Start, fold: Fold, stream: Stream, listings: tuple[Listing, ...]

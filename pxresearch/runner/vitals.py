@@ -18,6 +18,7 @@ from pxresearch.monitor import Topic
 from pxresearch.runner import look
 from pxresearch.runner.outside import StatusFile
 from pxresearch.runner.session import Session
+from pxresearch.runner.venuecheck import refusal
 
 _ROWS = {
     "accepted": Kind.RESPONSE, "rejected": Kind.RESPONSE, "unknown": Kind.RESPONSE,
@@ -88,10 +89,21 @@ class Vitals:
         s = self._s
         s.day.counts["orders"] += 1
         side = "buy" if order.side > 0 else "sell"
+        if s.venue is None:
+            self._would_be_refused(order)
         s.last_signal = (
             f"{side} {order.qty} {s.listings[order.contract].code} {r.ORDER_KINDS[order.kind]} "
             f"({r.ROLES[order.role]} {order.order})"
         )
+
+    def _would_be_refused(self, order: Approved) -> None:
+        s, k = self._s, order.contract
+        last = int(s.engine.engine[0]["contract"][k]["last"])
+        why = refusal(order, s.listings[k], s.at.profile, last)
+        if why and why not in s.day.faults:
+            s.day.faults.append(why)
+            now = s.clock.now()
+            s.alarms.all(s.alarms.watch.rejected(now, "the venue would refuse this order", why))
 
     def of_broker(self, kind: str, facts: Mapping[str, Any]) -> None:
         """What the broker has to say."""
@@ -161,6 +173,8 @@ class Vitals:
         s = self._s
         ending = f"{r.BLOCKS[r.ENDING.bit_length() - 1]}"
         s.day.faults.extend(text for text in s.gate.reasons if not text.startswith(ending))
+        if s.engine.engine[0]["over"]:
+            s.day.faults.append("the maximum loss limit was touched: the account would be over")
 
     def summary(self, done: SessionEnd) -> None:
         """Tell how a day went."""
