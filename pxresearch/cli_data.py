@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,6 +31,7 @@ app.command()(cli_gateway.download)
 app.command()(cli_gateway.record)
 
 _LISTED = ("contract", "kind", "spec", "sessions", "from", "to", "rows", "bytes", "sources")
+_MOST_WEEKS = 8  # of the demo: a holiday follows
 
 
 @app.command("import")
@@ -124,14 +126,20 @@ def show(
 
 
 @app.command()
-def demo(catalog: CatalogOption = DEFAULT_CATALOG, json: JsonOption = False) -> None:
-    """Make a week of synthetic ticks to try on."""
+def demo(
+    catalog: CatalogOption = DEFAULT_CATALOG,
+    weeks: Annotated[int, typer.Option(help="Weeks, from 14 September 2026 on.")] = 1,
+    json: JsonOption = False,
+) -> None:
+    """Make a week of synthetic ticks to try on, or several."""
     from pxresearch.catalog import Catalog
-    from pxresearch.demo import make_demo
+    from pxresearch.demo import DAYS, make_demo
 
+    if not 1 <= weeks <= _MOST_WEEKS:
+        raise UsageError(f"--weeks: received {weeks}, allowed is 1 to {_MOST_WEEKS}")
     store = Catalog(catalog)
     with quiet_stdout(json):
-        make_demo(store)
+        make_demo(store, days=[day + timedelta(weeks=n) for n in range(weeks) for day in DAYS])
     rows = [row for row in store.list() if row["contract"] in ("MNQZ26", "MESZ26")]
     if json:
         say_json({"catalog": str(catalog), "series": rows})

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import date, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from pxresearch import __version__, cli
+from pxresearch import __version__, cli, demo
 from pxresearch.cli_common import say_json, table
 from pxresearch.errors import DataError
 
@@ -151,6 +152,17 @@ def test_list_of_an_empty_catalogue(run: Run) -> None:
     assert said.code == 0
     assert "pxresearch data demo" in said.out
     assert json.loads(run("data", "list", "--json").out)["series"] == []
+
+
+def test_demo_makes_weeks(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two weeks are ten trading days, the second seven days after the first; none is refused."""
+    made: list[date] = []
+    monkeypatch.setattr(demo, "make_demo", lambda _, days: made.extend(days))
+    assert run("data", "demo", "--catalog", tmp_path, "--weeks", 2).code == 0
+    assert made[:5] == list(demo.DAYS)
+    assert made[5:] == [day + timedelta(days=7) for day in demo.DAYS]
+    said = run("data", "demo", "--catalog", tmp_path, "--weeks", 0)
+    assert (said.code, "1 to 8" in said.err) == (2, True)
 
 
 def test_import_list_show(run: Run, tmp_path: Path) -> None:
