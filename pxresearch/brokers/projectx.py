@@ -328,6 +328,22 @@ class ProjectXBroker:
     async def _cancel(self, order: int | None, venue_id: int) -> None:
         outcome = await self._desk.cancel(self._mirror.account_id, venue_id)
         self._outcome("cancel", order or 0, outcome, venue_order=venue_id)
+        await self._confirm(venue_id)
+
+    async def _confirm(self, venue_id: int) -> None:
+        """Ask for an order that should have ended, if the hub has not told its end."""
+        await self._clock.sleep(self._settings.unknown_fill_s)
+        there = self._mirror.orders.get(venue_id)
+        if there is None or there.done:
+            return
+        try:
+            row = await self._rest.order(self._mirror.account_id, venue_id, urgent=True)
+        except GatewayError as error:
+            self._note("trouble", {"why": f"order {venue_id} cannot be read: {error}"})
+            return
+        if row is not None:
+            self._mirror.apply(self._directory.order(row))
+            self.saw(self._directory.order(row))
 
     async def _modify(self, order: int, qty: int, limit: int | None, stop: int | None) -> None:
         venue_id, link = self.book.venue_id(order), self.book.links.get(order)
@@ -382,6 +398,9 @@ class ProjectXBroker:
             await self._catch_up()
         finally:
             self._flattening.pop(k, None)
+        for order in self._mirror.working:
+            if order.contract_id == contract_id:
+                self._spawn(self._confirm(order.id))
         self._note("flat", {"contract": k, "rounds": flat.rounds, "took_s": flat.took_s})
         self._wake()
 

@@ -19,8 +19,8 @@ from pxresearch.errors import GatewayError, UsageError
 from pxresearch.gateway.records import Hub
 from pxresearch.journal import Kind
 from pxresearch.monitor import Topic
-from pxresearch.runner import look
 from pxresearch.runner.account import differences
+from pxresearch.runner.flattimes import FlattenTimes
 from pxresearch.runner.session import Session
 
 CENT = 10_000  # micro-dollars
@@ -39,7 +39,7 @@ class House:
         self._figures_due: int | None = None
         self._asking: asyncio.Task[None] | None = None
         self._differ = ""
-        self._proven: set[int] = set()
+        self._flat_times = FlattenTimes(session)
         self._lost = self._withdrawn = False
         self._too_many: dict[int, int] = {}
         self.adopted = not session.plan.live
@@ -73,7 +73,8 @@ class House:
         self.gate(now)
         self._protection(now)
         self._surplus()
-        self._flatten_times(now)
+        if self.adopted:
+            self._flat_times.look(now)
         self._figures()
         s.day.coverage.look(now, self._fed())
         if s.clock.now() >= self._next_snapshot:
@@ -192,19 +193,9 @@ class House:
         for each in range(len(s.listings)) if k < 0 else (k,):
             s.broker.flatten(each)
 
-    def _flatten_times(self, now: int) -> None:
-        """At each flatten time the venue is asked, whatever the engine thinks it holds."""
-        s = self._s
-        if s.venue is None or not self.adopted:
-            return
-        for k, at in enumerate(look.flatten_times(s.engine, s.day.date)):
-            if at and now >= at and k not in self._proven:
-                self._proven.add(k)
-                s.venue.flatten(k)
-
     def new_day(self) -> None:
         """Another trading day has begun."""
-        self._proven.clear()
+        self._flat_times.new_day()
 
     def _connection(self, now: int) -> None:
         """Too many failed attempts: flat by REST, and nothing opens until a person has looked."""
