@@ -15,7 +15,7 @@ import pytest
 
 from pxresearch.accountdir import Box, Latch
 from pxresearch.errors import AccountInUse
-from pxresearch.journal import Kind
+from pxresearch.journal import Kind, read
 from tests.session_kit import ACCOUNT, OTHER, Floor, floor, run
 
 pytestmark = pytest.mark.slow
@@ -169,5 +169,35 @@ def test_a_limit_is_tightened_and_a_stop_obeyed_from_a_second_terminal(tmp_path:
                 assert (place.held(), place.working()) == (0, [])
 
             await place.drive(work())
+
+    run(main)
+
+
+def test_an_override_needs_a_reason_which_the_journal_keeps(tmp_path: Path) -> None:
+    """S95: without five sessions and a reason nothing is sent; with one, by the command, it is."""
+
+    async def main() -> None:
+        async with floor(tmp_path) as place:
+            words = (
+                "trade", place.file, "--contract", "MNQZ26", "--rules", "combine-50k", "--live",
+                "--step", *at_the_venue(place),
+            )  # fmt: skip
+            code, said = await command(place, *words)
+            assert (code, "0 of 5" in said) == (1, True)
+            code, said = await command(place, *words, "--override", "because")
+            assert (code, "reason" in said) == (2, True)
+            assert place.truth()["orders"] == []
+            reason = "the fifth session was cut by a power failure"
+            running = asyncio.ensure_future(command(place, *words, "--override", reason))
+            while place.held() == 0 and not running.done():
+                await asyncio.sleep(0.05)
+            Box(place.state / str(ACCOUNT)).send("stop", reason="enough", by="the test")
+            code, said = await running
+            assert (code, "enough; flat" in said) == (0, True), said
+            assert (place.held(), place.working()) == (0, [])
+            (journal,) = (place.state / str(ACCOUNT)).glob("live-*.journal")
+            notes = [row.data for row in read(journal, (Kind.NOTE,))]
+            (kept,) = [note for note in notes if note.get("event") == "promotion_override"]
+            assert (kept["reason"], kept["counted"]) == (reason, 0)
 
     run(main)
