@@ -117,7 +117,7 @@ async def _trade(where: Profile, asked: _Asked) -> Ended:
 
     keys = credentials()
     # Nothing of a paper session reaches the market, so its steps may be long.
-    longer = {} if asked.live else {"step_s": POLL_S, "late_s": POLL_S}
+    longer = {} if asked.live else dict.fromkeys(("step_s", "late_s", "poll_s"), POLL_S)
     async with follow(where, step=asked.step, **longer) as pace:
         rest = Rest(where, keys, clock=pace.clock, settings=pace.rest, on_notice=tell)
         async with rest:

@@ -170,8 +170,8 @@ class ScenarioSession(EngineSession):
             for f, (kind, period) in enumerate(self.scenario.frames):
                 c["frames"][f]["kind"], c["frames"][f]["period"] = FRAMES[kind], period
 
-    def _set_rules(self):
-        super()._set_rules()
+    def apply_rules(self):
+        super().apply_rules()
         e, rules = self.engine[0], self.scenario.rules
         e["start_balance"], row = rules.start_balance, e["rules"]
         e["halted"] = rules.halted

@@ -157,8 +157,8 @@ class EngineSession:
         self._wire_latency(Latency() if at_venue else fills.latency)  # the venue has its own
         self._wire_logs(keep_bars)
         self._set_contracts(fills)
-        self.apply_rules()
         self.engine["start_balance"] = programme.start_balance_micros
+        self.apply_rules()
         self._set_fills(fills)
         self.engine["at_venue"] = at_venue
         self.twin: Twin | None = None

@@ -49,9 +49,7 @@ class Day:
             kinds=tuple(KINDS for _ in plan.contracts), live=plan.live,
             compiled=plan.compiled, package=__version__, core=core_stamp(),
         )  # fmt: skip
-        self.coverage = Coverage(
-            look.hours(session, start.day), start.covered_ns, most_gap_s
-        )
+        self.coverage = Coverage(look.hours(session, start.day), start.covered_ns, most_gap_s)
         self.closes = look.closes(session, start.day)
         # Not by the engine: a session that begins a little before its day has one still before it.
         row = session.days[session.days["date"] == start.day][0]
