@@ -111,6 +111,11 @@ class Rest:
         return self._caller.tokens.left_s
 
     @property
+    def token_trouble(self) -> str:
+        """Why the token could not be renewed the last time; empty when it could."""
+        return self._caller.tokens.trouble
+
+    @property
     def calls(self) -> CallLog:
         """What was sent and what came of it, counted, and the times that it took."""
         return self._caller.calls

@@ -119,6 +119,11 @@ class Tokens:
         """Seconds of life of the present token; None without one."""
         return None if self._token is None else self._token.left_s(self._clock.now())
 
+    @property
+    def trouble(self) -> str:
+        """Why the last renewal failed; empty when it did not."""
+        return "" if self._failure is None else str(self._failure)
+
     async def token(self) -> Token:
         """Token with life left; inside the margin a renewal begins beside it.
 

@@ -21,6 +21,7 @@ class Topic(StrEnum):
 
     CONNECTION = "connection"
     FEED = "feed"
+    TOKEN = "token"
     DAY_LOSS = "daily loss limit"
     MAX_LOSS = "maximum loss limit"
     FLATTEN = "flatten"

@@ -22,6 +22,7 @@ from pxresearch.monitor import Topic
 from pxresearch.runner.account import differences
 from pxresearch.runner.flattimes import FlattenTimes
 from pxresearch.runner.session import Session
+from pxresearch.runner.tokenwatch import TokenWatch
 
 CENT = 10_000  # micro-dollars
 _RULES = {"daily_loss": r.DAILY_LOSS_LIMIT, "max_order_qty": r.ORDER_QTY, "max_size": r.SIZE_TENTHS}
@@ -41,6 +42,7 @@ class House:
         self._differ = ""
         self._flat_times = FlattenTimes(session)
         self._lost = self._withdrawn = False
+        self._token = TokenWatch(session, self.halt)
         self._too_many: dict[int, int] = {}
         self.adopted = not session.plan.live
         self.rearmed: Callable[[], None] = lambda: None
@@ -70,6 +72,7 @@ class House:
         self._commands(now)
         self._kill_switch(now)
         self._connection(now)
+        self._token.look()
         self.gate(now)
         self._protection(now)
         self._surplus()

@@ -98,6 +98,8 @@ class RunnerSettings(msgspec.Struct, frozen=True, kw_only=True):
         How long a hub may be away before entries that work are taken back.
     attempts
         Failed attempts in a row of a hub after which the account is flattened by REST.
+    token_s
+        Life of a token that cannot be renewed, with which a live session is flattened.
     unfed_s
         How long no contract may have data until the time counts as not covered.
     horizon_days
@@ -114,6 +116,7 @@ class RunnerSettings(msgspec.Struct, frozen=True, kw_only=True):
     figures_s: float = 3.0
     withdraw_s: float = 10.0
     attempts: int = 10
+    token_s: float = 600.0
     unfed_s: float = 600.0
     horizon_days: int = 10
     days: int = 1
