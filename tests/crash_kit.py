@@ -151,7 +151,7 @@ class Life:
                     process.hubs.look(hub)
         session = process.session if process is not None else None
         if process is not None and process.journals:
-            process.journals[-1].mend()
+            process.journals[-1].tick()
         able = (
             session is not None
             and process is not None

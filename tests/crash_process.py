@@ -26,6 +26,7 @@ from pxresearch.gateway.profiles import profile
 from pxresearch.gateway.rest import Rest
 from pxresearch.journal import Journal
 from pxresearch.journal.store import Stored
+from pxresearch.journal.writer import WAIT_S
 from pxresearch.runner import Connection, Ended, Plan, Runner, RunnerSettings
 from pxresearch.runner import runner as module
 from pxresearch.runner.session import Session
@@ -51,17 +52,17 @@ class Skewed:
     """The machine's clock: the venue's, and wrong by so much."""
 
     def __init__(self, base: Clock) -> None:
-        self._base = base
+        self.base = base
         self.off = 0
 
     def now(self) -> int:
-        return self._base.now() + self.off
+        return self.base.now() + self.off
 
     async def sleep(self, seconds: float) -> None:
-        await self._base.sleep(seconds)
+        await self.base.sleep(seconds)
 
     async def within(self, seconds: float, work: Any) -> Any:
-        return await self._base.within(seconds, work)
+        return await self.base.within(seconds, work)
 
 
 class Process:
@@ -74,7 +75,7 @@ class Process:
     """
 
     def __init__(
-        self, doom: Doom, clock: Clock, http: httpx.AsyncBaseTransport,
+        self, doom: Doom, clock: Skewed, http: httpx.AsyncBaseTransport,
         wires: Callable[[Directory], Wires], watch: Callable[[Process, bytes], None],
     ) -> None:  # fmt: skip
         self.doom, self.clock = doom, clock
@@ -174,7 +175,7 @@ class DyingJournal(Journal):
     def __init__(self, path: Any, process: Process, **how: Any) -> None:
         self._process = process
         process.point("journal", "open")
-        super().__init__(path, **how)
+        super().__init__(path, clock=process.clock.base, **how)
         self._append = self._store.append
         self._store.append = self._commit  # type: ignore[method-assign]
 
@@ -197,9 +198,9 @@ class DyingJournal(Journal):
         self._process.point("journal", "close")
         super().close()
 
-    def mend(self) -> None:
-        """Try again what the disk refused, as the thread of a real one does every second."""
-        if self.failed is not None and not self._process.broken and not self._process.dead:
+    def tick(self) -> None:
+        """What the thread of a real one does: write what has waited, and what the disk refused."""
+        if not self._process.dead and self.lag_s >= WAIT_S:
             with contextlib.suppress(Killed):
                 self._flush()
 

@@ -342,8 +342,13 @@ class ProjectXBroker:
             self._note("trouble", {"why": f"order {venue_id} cannot be read: {error}"})
             return
         if row is not None:
-            self._mirror.apply(self._directory.order(row))
-            self.saw(self._directory.order(row))
+            now = self._directory.order(row)
+        elif self.book.ours(there):
+            return  # the next reading decides
+        else:  # a hub told of an order that the venue does not know
+            now = msgspec.structs.replace(there, status=OrderStatus.CANCELLED)
+        self._mirror.apply(now)
+        self.saw(now)
 
     async def _modify(self, order: int, qty: int, limit: int | None, stop: int | None) -> None:
         venue_id, link = self.book.venue_id(order), self.book.links.get(order)
