@@ -11,7 +11,7 @@ from pxresearch.gateway import wire
 from pxresearch.gateway.client import Gateway
 from pxresearch.gateway.flatten import Flat
 from pxresearch.gateway.outcome import Accepted
-from pxresearch.gateway.wire import OrderSide
+from pxresearch.gateway.wire import OrderSide, OrderStatus, OrderType
 from tests.client_kit import ACCOUNT, Desk
 from tests.exchange_kit import MNQ
 
@@ -148,6 +148,40 @@ def test_a_halted_market_is_not_flat_and_says_why() -> None:
     assert flat.rounds <= 20
     sides = [row.side for row in made.truth.trades]
     assert sides == [OrderSide.BUY]
+
+
+@pytest.mark.parametrize("halted", [False, True])
+def test_a_position_keeps_its_stop_until_the_venue_has_taken_the_close(halted: bool) -> None:
+    """Whoever dies in between, or however long the market is halted: it is never bare."""
+    made = desk()
+    bare: list[str] = []
+
+    def look(what: str) -> None:
+        stops = [o for o in made.working if o.type is OrderType.STOP]
+        working = sum(o.size for o in stops if o.status is OrderStatus.OPEN)
+        if sum(row.size for row in made.truth.positions) > working:
+            bare.append(what)
+
+    async def script(gw: Gateway) -> Flat:
+        await gw.buy("MNQ", 3, stop_ticks=40, target_ticks=80)
+        await gw.buy("MNQ", 1, limit=24_900.0)
+        made.venue.exchange.halt(MNQ, halted)
+        for name in ("cancel", "close_contract"):
+            inner = getattr(gw.rest, name)
+
+            async def watched(*args: Any, inner: Any = inner, name: str = name) -> Any:
+                look(f"before {name}")
+                outcome = await inner(*args)
+                look(f"after {name}")
+                return outcome
+
+            setattr(gw.rest, name, watched)
+        return await gw.flatten(limit_s=30)
+
+    flat = made.run(script)
+    assert flat.verified is not halted
+    assert bare == []
+    assert bool(made.working) is halted
 
 
 def test_a_venue_that_cannot_be_asked_is_not_flat() -> None:

@@ -1,5 +1,9 @@
 """Flat, and proven so: cancel what works, close what is open, ask; again until nothing is left.
 
+What can only close a position, its stop above all, is cancelled last, and not before the venue has
+taken the close: whatever ends the process or the connection in between, and as long as a market is
+halted, the position keeps its stop.
+
 Design rule 8. No outcome of a request counts here, only what the venue says when it is asked: a
 cancel or close whose answer was lost is simply seen, or not seen, in the next round. A close closes
 what is there, so a second one cannot turn a position round.
@@ -16,7 +20,7 @@ import msgspec
 from pxresearch.clock import NS, Clock
 from pxresearch.errors import GatewayError
 from pxresearch.gateway import wire
-from pxresearch.gateway.outcome import Outcome, Rejected, Unknown
+from pxresearch.gateway.outcome import Accepted, Outcome, Rejected, Unknown
 
 
 class Venue(Protocol):
@@ -114,10 +118,7 @@ async def flatten(
         calm = 0 if orders or positions else calm + 1
         if calm == 2:
             break
-        for order in orders:
-            _note(seen[order.contract_id], await rest.cancel(account, order.id))
-        for row in positions:
-            _note(seen[row.contract_id], await rest.close_contract(account, row.contract_id))
+        await _round(rest, account, seen, orders, positions)
         await clock.sleep(pause_s if calm else pause)
         pause = min(2 * pause, longest_s)
     proofs = [_proof(key, work, calm == 2) for key, work in sorted(seen.items())]
@@ -132,6 +133,31 @@ def _proof(contract_id: str, work: _Work, verified: bool) -> Proof:
         contract_id=contract_id, cancelled=len(work.orders), closed=work.closed,
         flat=verified, last_word=work.word,
     )  # fmt: skip
+
+
+async def _round(
+    rest: Venue, account: int, seen: dict[str, _Work],
+    orders: list[wire.Order], positions: list[wire.Position],
+) -> None:  # fmt: skip
+    held = {row.contract_id: row for row in positions}
+    closing = [order for order in orders if _only_closes(order, held.get(order.contract_id))]
+    for order in orders:
+        if order not in closing:
+            _note(seen[order.contract_id], await rest.cancel(account, order.id))
+    for row in positions:
+        outcome = await rest.close_contract(account, row.contract_id)
+        _note(seen[row.contract_id], outcome)
+        if isinstance(outcome, Accepted):
+            for order in closing:
+                if order.contract_id == row.contract_id:
+                    _note(seen[order.contract_id], await rest.cancel(account, order.id))
+
+
+def _only_closes(order: wire.Order, position: wire.Position | None) -> bool:
+    if position is None or order.size - order.fill_volume > position.size:
+        return False
+    long = position.type is wire.PositionType.LONG
+    return order.side is (wire.OrderSide.SELL if long else wire.OrderSide.BUY)
 
 
 async def _look(
