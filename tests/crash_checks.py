@@ -17,8 +17,6 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
-
 from pxresearch.clock import NS
 from pxresearch.core import records as r
 from pxresearch.gateway.tags import read_tag
@@ -144,13 +142,10 @@ class Checks:
 
     def _rows(self, process: Process) -> dict[int, dict[str, Any]]:
         last, rows = self._approved.get(process, (0, {}))
-        db = process.journals[-1]._store.db
-        for seq, data in db.execute(
-            "SELECT seq, data FROM rows WHERE seq > ? AND kind = 'order'", (last,)
-        ):
-            last, row = seq, msgspec.json.decode(data)
-            if row["event"] == "approved":
-                rows[row["order"]] = row
+        for row in read(process.journals[-1].path, (Kind.ORDER,), last + 1):
+            last = row.seq
+            if row.data["event"] == "approved":
+                rows[row.data["order"]] = row.data
         self._approved[process] = last, rows
         return rows
 

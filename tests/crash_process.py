@@ -175,7 +175,7 @@ class DyingJournal(Journal):
     def __init__(self, path: Any, process: Process, **how: Any) -> None:
         self._process = process
         process.point("journal", "open")
-        super().__init__(path, clock=process.clock.base, **how)
+        super().__init__(path, clock=process.clock.base, tail=True, **how)
         self._append = self._store.append
         self._store.append = self._commit  # type: ignore[method-assign]
 
@@ -186,6 +186,12 @@ class DyingJournal(Journal):
     def write(self, kind: Any, ts: int, data: Any) -> int:
         self._process.point("journal", "write")
         return super().write(kind, ts, data)
+
+    def keep(self) -> bool:
+        self._process.point("journal", "tail")
+        kept = super().keep()
+        self._process.point("journal", "kept")
+        return kept
 
     def _commit(self, rows: Sequence[Stored]) -> None:
         self._process.point("journal", "commit")
@@ -207,6 +213,8 @@ class DyingJournal(Journal):
     def abandon(self) -> None:
         with contextlib.suppress(sqlite3.Error):
             self._store.db.close()
+        if self._tail is not None:
+            self._tail.close(committed=False)
 
 
 class Via(httpx.AsyncBaseTransport):
@@ -252,9 +260,10 @@ def mortal() -> Iterator[None]:
 def doom(rng: random.Random) -> Doom:
     """A place to die, or none."""
     kind = rng.choice((
-        "", "", "journal", "write", "input", "commit", "committed", "rest", "rest before",
-        "mutation before", "mutation in flight", "mutation acted", "mutation answered",
+        "", "", "journal", "write", "input", "commit", "committed", "tail", "kept", "rest",
+        "rest before", "mutation before", "mutation in flight", "mutation acted",
+        "mutation answered",
     ))  # fmt: skip
     most = {"": 1, "journal": 400, "write": 150, "input": 200, "commit": 12, "committed": 12,
-            "rest": 40, "rest before": 40}.get(kind, 8)  # fmt: skip
+            "tail": 12, "kept": 12, "rest": 40, "rest before": 40}.get(kind, 8)  # fmt: skip
     return Doom(kind, rng.randint(1, most))

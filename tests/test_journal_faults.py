@@ -123,7 +123,7 @@ def test_a_full_disk_loses_nothing(threaded: bool, tmp_path: Path, monkeypatch) 
     path = tmp_path / "a.journal"
 
     async def main() -> None:
-        journal = Journal(path, threaded=threaded)
+        journal = Journal(path, threaded=threaded, tail=False)
         await journal.stored(journal.write(Kind.RUN, 1, HEADER))
         full(journal)
         for i in range(2, 50):
@@ -208,7 +208,7 @@ def test_a_gap_at_the_end_is_written_on_closing(tmp_path: Path, monkeypatch) -> 
 def test_a_disk_that_never_comes_back_is_said_at_the_end(tmp_path: Path, monkeypatch) -> None:
     """Closing takes a few attempts, then tells how many rows are lost."""
     monkeypatch.setattr(writer, "RETRY_S", 0.01)
-    journal = Journal(tmp_path / "a.journal")
+    journal = Journal(tmp_path / "a.journal", tail=False)
     journal.write(Kind.RUN, 1, HEADER)
     asyncio.run(journal.stored(1))
     full(journal)

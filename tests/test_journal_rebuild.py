@@ -25,8 +25,9 @@ from pxresearch.journal import (
     verify,
     view,
 )
+from pxresearch.journal.access import opened, stored_rows
 from pxresearch.journal.blocks import ROW, pack, unpack
-from pxresearch.journal.store import SEED, chained, opened, stored_rows
+from pxresearch.journal.store import SEED, chained
 from pxresearch.programmes import programme
 from tests.journal_play import CLASSES, end_of, header_of, market, play
 

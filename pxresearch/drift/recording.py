@@ -20,9 +20,9 @@ from pxresearch.brokers.session import EngineSession
 from pxresearch.core import records as r
 from pxresearch.errors import StrategyError
 from pxresearch.journal import Gap, Header, Kind, build
+from pxresearch.journal.access import opened, stored_rows
 from pxresearch.journal.blocks import unpack
 from pxresearch.journal.records import decode
-from pxresearch.journal.store import opened, stored_rows
 from pxresearch.tickdata import Ticks, ticks
 
 _TOLD = "kind IN ('run', 'snapshot', 'input', 'gap')"

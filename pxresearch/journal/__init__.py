@@ -15,6 +15,7 @@ that came to its end has an END row.
 I/O: reads and writes SQLite files.
 """
 
+from pxresearch.journal.access import has_rows
 from pxresearch.journal.explain import explain
 from pxresearch.journal.files import (
     KEEP_DAYS,
@@ -38,7 +39,6 @@ from pxresearch.journal.reader import (
 )
 from pxresearch.journal.rebuild import build, rebuild
 from pxresearch.journal.records import Gap, Header, Input, Kind, Row, SessionEnd
-from pxresearch.journal.store import has_rows
 from pxresearch.journal.tables import export, frames
 from pxresearch.journal.writer import Journal
 

@@ -106,6 +106,13 @@ class Backlog:
             self._seal()
             return list(itertools.islice(self._queue, most))
 
+    def waiting(self, after: int) -> list[Waiting]:
+        """The rows that wait behind a number; they stay."""
+        with self._lock:
+            self._seal()
+            newer = list(itertools.takewhile(lambda row: row.seq > after, reversed(self._queue)))
+        return newer[::-1]
+
     def drop(self, rows: list[Waiting]) -> None:
         """Let go of what `first` gave."""
         with self._lock:

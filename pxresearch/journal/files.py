@@ -17,6 +17,7 @@ import msgspec
 from pxresearch.errors import JournalError, UsageError
 from pxresearch.journal.reader import last_seq, newest, read
 from pxresearch.journal.records import Header, Kind, SessionEnd
+from pxresearch.journal.tail import tail_of
 
 SUFFIX = ".journal"
 MODES = ("paper", "live")
@@ -160,3 +161,4 @@ def prune(journals: Sequence[Listed]) -> None:
     """Delete journals that `prunable` gave."""
     for one in journals:
         one.path.unlink()
+        tail_of(one.path).unlink(missing_ok=True)

@@ -13,9 +13,10 @@ from pathlib import Path
 import msgspec
 
 from pxresearch.errors import JournalError
+from pxresearch.journal.access import opened, stored_rows, structure
 from pxresearch.journal.blocks import unpack
 from pxresearch.journal.records import Header, Input, Kind, Row, decode
-from pxresearch.journal.store import SEED, Stored, chained, opened, stored_rows, structure
+from pxresearch.journal.store import SEED, Stored, chained
 
 
 def read(path: Path, kinds: Iterable[Kind] | None = None, since: int = 0) -> Iterator[Row]:

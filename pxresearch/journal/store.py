@@ -18,12 +18,15 @@ import hashlib
 import os
 import sqlite3
 import struct
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from pxresearch.errors import JournalError
-from pxresearch.journal.records import VERSION
+from pxresearch.journal.backlog import Waiting
+from pxresearch.journal.blocks import pack
+from pxresearch.journal.records import VERSION, Kind
 
 SEED = hashlib.sha256(b"pxresearch journal 1").digest()
 UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
@@ -32,7 +35,6 @@ UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
 _APPLICATION = 0x50584A31  # "PXJ1"
 _NUMBERS = struct.Struct("<qqq")
 _DB_PAGE = 4096
-_PAGE = 500  # rows a read takes at once: a reader never holds the file for long
 _WAL_BYTES = 8 << 20  # what may stand beside the file before it is moved into it
 _TABLE = """
 CREATE TABLE IF NOT EXISTS rows (
@@ -63,6 +65,21 @@ def chained(before: bytes, seq: int, n: int, ts: int, kind: str, data: bytes) ->
     return Stored(seq, n, ts, kind, data, digest.digest())
 
 
+def chain(head: bytes, batch: Sequence[Waiting]) -> list[Stored]:
+    """Rows as they are committed behind a hash."""
+    rows = []
+    for one in batch:
+        data = bytes(one.data)
+        if one.kind == Kind.INPUT:
+            data = pack(data)
+        elif one.kind == Kind.SNAPSHOT:
+            data = zlib.compress(data, 1)
+        row = chained(head, one.seq, one.n, one.ts, one.kind.value, data)
+        rows.append(row)
+        head = row.hash
+    return rows
+
+
 class Store:
     """A journal's file, open for writing. One thread appends, another may `sync`.
 
@@ -88,7 +105,7 @@ class Store:
             raise JournalError(f"the journal {path} cannot be used: {error}") from error
 
     def _prepare(self) -> None:
-        _check(self.db, empty_is_fine=True)
+        check_format(self.db, empty_is_fine=True)
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "wal_autocheckpoint=0"):
             self.db.execute(f"PRAGMA {pragma}")
         self.db.execute(f"PRAGMA application_id={_APPLICATION}")
@@ -142,7 +159,7 @@ class Store:
             self.db.close()
 
 
-def _check(db: sqlite3.Connection, *, empty_is_fine: bool) -> None:
+def check_format(db: sqlite3.Connection, *, empty_is_fine: bool) -> None:
     """Refuse a file that is no journal, or one of another version."""
     application = db.execute("PRAGMA application_id").fetchone()[0]
     version = db.execute("PRAGMA user_version").fetchone()[0]
@@ -155,78 +172,3 @@ def _check(db: sqlite3.Connection, *, empty_is_fine: bool) -> None:
             f"it is of version {version}, this pxresearch reads version {VERSION}: "
             "use the pxresearch that wrote it"
         )
-
-
-@contextlib.contextmanager
-def opened(path: Path) -> Iterator[sqlite3.Connection]:
-    """A journal open for reading; its writer may be at work.
-
-    Raises
-    ------
-    JournalError
-        No such file, no journal, another version, or damaged.
-    """
-    if not path.is_file():
-        raise JournalError(f"there is no journal {path}")
-    try:
-        db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
-        db.text_factory = lambda raw: raw.decode("utf-8", "replace")  # damage is for the chain
-        with contextlib.closing(db):
-            _check(db, empty_is_fine=False)
-            yield db
-    except UNREADABLE as error:
-        raise JournalError(f"the journal {path} cannot be read: {error}") from error
-    except JournalError as error:
-        raise JournalError(f"{path}: {error}") from error
-
-
-def has_rows(path: Path) -> bool:
-    """Whether anything was ever committed; a writer that was killed before has left an empty file.
-
-    Raises
-    ------
-    JournalError
-        It cannot be read.
-    """
-    try:
-        db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
-        with contextlib.closing(db):
-            tables = db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'rows'")
-            if tables.fetchone()[0] == 0:
-                return False
-            return db.execute("SELECT count(*) FROM (SELECT 1 FROM rows LIMIT 1)").fetchone()[0] > 0
-    except sqlite3.Error as error:
-        raise JournalError(f"the journal {path} cannot be read: {error}") from error
-
-
-def stored_rows(db: sqlite3.Connection, since: int = 0, where: str = "1") -> Iterator[Stored]:
-    """Rows that cover `since` or come after it, in order; `where` is a condition in SQL."""
-    query = (
-        "SELECT seq, n, ts, kind, CAST(data AS BLOB), CAST(hash AS BLOB) FROM rows "
-        f"WHERE seq + n > ? AND seq > ? AND ({where}) ORDER BY seq LIMIT {_PAGE}"
-    )
-    at = _floor(db, since)
-    while True:
-        rows, damage = [], None
-        try:
-            rows.extend(db.execute(query, (since, at)))
-        except UNREADABLE as error:
-            damage = error
-        yield from map(Stored._make, rows)
-        if damage is not None:
-            raise damage
-        if not rows:
-            return
-        at = rows[-1][0]
-
-
-def structure(db: sqlite3.Connection) -> str:
-    """What is wrong with the pages of the file; empty when nothing is."""
-    (said,) = db.execute("PRAGMA quick_check(1)").fetchone()
-    return "" if said == "ok" else f"the file's structure: {' '.join(said.split())}"
-
-
-def _floor(db: sqlite3.Connection, since: int) -> int:
-    """A sequence number below the row that covers `since`, close to it: keeps the search short."""
-    found = db.execute("SELECT max(seq) FROM rows WHERE seq <= ?", (since,)).fetchone()[0]
-    return -1 if found is None else found - 1

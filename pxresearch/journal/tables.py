@@ -17,10 +17,10 @@ import polars as pl
 
 from pxresearch.core.records import INPUTS
 from pxresearch.errors import JournalError
+from pxresearch.journal.access import opened, stored_rows
 from pxresearch.journal.blocks import WIDTH, unpack
 from pxresearch.journal.reader import newest, read
 from pxresearch.journal.records import Header, Kind, Row
-from pxresearch.journal.store import opened, stored_rows
 
 _TIME = pl.Datetime("ns", "UTC")
 _LAST = 2**62

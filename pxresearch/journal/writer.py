@@ -1,27 +1,26 @@
 """The writer of a journal: callers hand over and go on; a thread of its own does the disk.
 
 What is handed over gets its number at once and waits in memory, at most `WAIT_S` of the machine's
-time, until the thread commits all of it in one transaction, in order. `stored` asks for that now
-and returns when it is done, so every input before an intent is committed with the intent. What
-still waits when the process dies is lost: no more than `WAIT_S` of it, and nothing that was said to
-be stored.
+time, until the thread commits all of it in one transaction, in order. What still waits when the
+process dies is lost: no more than `WAIT_S` of it, and nothing that was said to be stored.
 
-Two policies. "interval": stored means committed to the file, which survives the process; a second
-thread forces the file to the disk every `fsync_s`, so a power cut costs that much. "always": stored
-means forced to the disk.
+Two policies. "interval": stored means that it survives the process: `stored` copies what waits into
+the `tail` and does not wait for the thread. A second thread forces the file to the disk every
+`fsync_s`, so a power cut costs that much and `WAIT_S`. "always": stored means forced to the disk.
+Either way every input before an intent is stored with the intent.
 
 When the disk refuses, `failed` says so, whoever waits gets a `JournalError`, and rows are kept
 (`backlog`) and written in order when the disk is back.
 
-I/O: writes one file (`store`); two threads.
+I/O: writes one file (`store`) and the `tail` beside it; two threads.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import sqlite3
 import threading
-import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -30,10 +29,11 @@ import msgspec
 
 from pxresearch.clock import NS, Clock, WallClock
 from pxresearch.errors import JournalError, UsageError
-from pxresearch.journal.backlog import TOO_MUCH, Backlog, Waiting
-from pxresearch.journal.blocks import ROW, pack
+from pxresearch.journal.backlog import TOO_MUCH, Backlog
+from pxresearch.journal.blocks import ROW
 from pxresearch.journal.records import Kind, encode
-from pxresearch.journal.store import Store, Stored, chained
+from pxresearch.journal.store import Store, chain
+from pxresearch.journal.tail import Tail, left, tail_of
 
 WAIT_S = 0.25
 RETRY_S = 1.0
@@ -59,11 +59,9 @@ class Journal:
     threaded
         False does all work in the caller's thread, every few thousand inputs and when `stored`
         asks: for runs under a virtual clock, which repeat exactly.
-
-    Attributes
-    ----------
-    stored_seq
-        Everything up to this number is stored.
+    tail
+        Whether `stored` may do with the tail; by default where there are threads and the policy
+        allows it.
 
     Raises
     ------
@@ -73,7 +71,7 @@ class Journal:
 
     def __init__(
         self, path: Path, *, clock: Clock | None = None, fsync: str = "interval",
-        fsync_s: float = 0.2, threaded: bool = True,
+        fsync_s: float = 0.2, threaded: bool = True, tail: bool | None = None,
     ) -> None:  # fmt: skip
         if fsync not in POLICIES or fsync_s <= 0:
             raise UsageError(
@@ -84,8 +82,9 @@ class Journal:
         self._clock = clock or WallClock()
         self._always, self._fsync_s = fsync == "always", fsync_s
         self._store = Store(path)
-        self.stored_seq = self._synced = self._store.last_seq
-        self._backlog = Backlog(path, self._clock, self.stored_seq)
+        self._tail = self._take_over(not self._always and (threaded if tail is None else tail))
+        self._committed = self._synced = self._store.last_seq
+        self._backlog = Backlog(path, self._clock, self._committed)
         self._lock = threading.Lock()
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._refusal: str | None = None
@@ -96,6 +95,22 @@ class Journal:
             self._start(self._write_on)
             if not self._always:
                 self._start(self._sync_on)
+
+    def _take_over(self, tail: bool) -> Tail | None:
+        """Commit what a killed writer has left, and make a tail of our own."""
+        store = self._store
+        try:
+            if rows := left(self.path, store.last_seq):
+                store.append(chain(store.head, rows))
+        except sqlite3.Error as error:
+            store.close()
+            raise self._error(f"the rows of {tail_of(self.path).name}: {error}") from error
+        if not tail:
+            return None
+        try:
+            return Tail(self.path)
+        except OSError:  # then whoever asks waits for the commit
+            return None
 
     def _start(self, work: Callable[[], None]) -> None:
         thread = threading.Thread(target=work, name=f"journal {self.path.name}", daemon=True)
@@ -108,7 +123,7 @@ class Journal:
     ) -> int:
         """Hand over what the engine was told; returns its sequence number."""
         seq = self._backlog.add_input(ROW.pack(what, k, ts, a, b, c, d, received), ts)
-        if not self._threads and seq - self.stored_seq >= _UNTHREADED and self.failed is None:
+        if not self._threads and seq - self._committed >= _UNTHREADED and self.failed is None:
             self._flush()
         return seq
 
@@ -136,7 +151,7 @@ class Journal:
         JournalError
             The disk refuses, or the row was lost while it did.
         """
-        if not self._threads and seq > self.stored_seq:
+        if seq > self.stored_seq and not self.keep() and not self._threads:
             self._flush()
         if self._backlog.was_lost(seq):
             raise self._error(f"row {seq} was lost: {self.failed or TOO_MUCH}")
@@ -150,6 +165,16 @@ class Journal:
         self._wake.set()
         await future
 
+    def keep(self) -> bool:
+        """Let everything that was handed over survive the process from now on, without waiting.
+
+        False where only a commit does that: `stored` asks for one.
+        """
+        tail = self._tail
+        if tail is None or self.failed is not None or self._backlog.closed:
+            return False
+        return tail.put(self._backlog.waiting(tail.last), self._store.last_seq)
+
     def _error(self, text: str = "") -> JournalError:
         said = text or f"it cannot be written: {self.failed or 'closed'}"
         return JournalError(f"the journal {self.path}: {said}")
@@ -158,6 +183,11 @@ class Journal:
     def last_seq(self) -> int:
         """The last sequence number that was given."""
         return self._backlog.last_seq
+
+    @property
+    def stored_seq(self) -> int:
+        """Everything up to this number is stored, by the policy."""
+        return max(self._committed, 0 if self._tail is None else self._tail.last)
 
     @property
     def failed(self) -> str | None:
@@ -200,35 +230,22 @@ class Journal:
         """Commit everything that waits; what the disk refuses stays."""
         try:
             batch = self._backlog.first(_BATCH)
-            while batch or self.stored_seq < self._store.last_seq:
+            while batch or self._committed < self._store.last_seq:
                 if batch:
-                    self._store.append(self._chain(batch))
+                    self._store.append(chain(self._store.head, batch))
                     self._backlog.drop(batch)
                 if self._always:
                     self._store.sync()
-                self.stored_seq = self._store.last_seq
-                self._settle(self.stored_seq, None)
+                self._committed = self._store.last_seq
+                self._settle(self._committed, None)
                 batch = self._backlog.first(_BATCH)
             # Whoever came while the last batch was being told of finds everything done.
-            self._settle(self.stored_seq, None)
+            self._settle(self._committed, None)
         except Exception as error:  # noqa: BLE001 - the thread lives on; shown, and tried again
             self._refusal = f"{type(error).__name__}: {error}"
             self._settle(self.last_seq, self._error())
         else:
             self._refusal = None
-
-    def _chain(self, batch: list[Waiting]) -> list[Stored]:
-        rows, head = [], self._store.head
-        for one in batch:
-            data = bytes(one.data)
-            if one.kind == Kind.INPUT:
-                data = pack(data)
-            elif one.kind == Kind.SNAPSHOT:
-                data = zlib.compress(data, 1)
-            row = chained(head, one.seq, one.n, one.ts, one.kind.value, data)
-            rows.append(row)
-            head = row.hash
-        return rows
 
     def _settle(self, seq: int, error: JournalError | None) -> None:
         """Tell everybody who waits for a number up to this one what became of it."""
@@ -244,7 +261,7 @@ class Journal:
         Raises
         ------
         JournalError
-            Rows could not be written; they are lost.
+            Rows could not be written: they are lost, or stand in the tail.
         """
         if not self._backlog.close():
             return
@@ -255,14 +272,26 @@ class Journal:
         for thread in self._threads:
             thread.join(CLOSE_TRIES * RETRY_S + 2.0)
         self._settle(self.last_seq, self._error())
-        left = self.last_seq - self.stored_seq
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Close the files; what could not be committed goes into the tail as far as it has room."""
+        late, tail = self.last_seq - self._committed, self._tail
+        if late and tail is not None:
+            tail.put(self._backlog.waiting(tail.last), self._committed)
+        lost = self.last_seq - self.stored_seq
         if not any(thread.is_alive() for thread in self._threads):
             with contextlib.suppress(OSError):
                 self._store.sync()
             self._store.close()
-        if left:
-            why = self.failed or "the disk does not answer"
-            raise self._error(f"the last {left} rows are lost: {why}")
+            if tail is not None:
+                tail.close(committed=not late)
+        why = self.failed or "the disk does not answer"
+        if lost:
+            raise self._error(f"the last {lost} rows are lost: {why}")
+        if late:
+            name = tail_of(self.path).name
+            raise self._error(f"the last {late} rows stand in {name} until the next start: {why}")
 
 
 def _give(future: asyncio.Future[None], error: JournalError | None) -> None:

@@ -105,6 +105,8 @@ class Fold:
     def _act(self, decided: Decided, ts: int, received: int) -> None:
         for name, rows in decided.rows.items():
             self._write_rows(name, rows)
+        if "risk" in decided.rows:
+            self.journal.keep()  # a lock outlives the process, whenever that dies
         broker = self.broker
         assert broker is not None, "an engine decides only when it has a broker"
         for order in decided.flattens:
