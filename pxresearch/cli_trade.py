@@ -6,6 +6,7 @@ I/O: the network, the state folder, the terminal; handles signals.
 from __future__ import annotations
 
 import asyncio
+import gc
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -143,6 +144,8 @@ async def _trade(where: Profile, asked: _Asked) -> Ended:
                     settings=settings, stream=StreamSettings(reconcile_s=asked.reconcile_s),
                     thresholds=thresholds,
                 )  # fmt: skip
+                gc.collect()
+                gc.freeze()  # what lives as long as the session is not looked through again
                 with on_interrupt(runner.stop):
                     ended = await pace.run(runner.run(), rest, hubs)
                 _tell_drift(plan, view, pace.clock.now())

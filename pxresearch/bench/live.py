@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import subprocess
 import sys
 import tempfile
@@ -134,6 +135,8 @@ async def measure(rate: int, seconds: float, every: int, fsync: str = FSYNC) -> 
                 Connection(profile=where, rest=rest, hubs=hubs, directory=directory),
                 clock=clock, settings=RunnerSettings(fsync=fsync),
             )  # fmt: skip
+            gc.collect()
+            gc.freeze()  # as `pxresearch trade` does
             running = asyncio.ensure_future(runner.run())
             async with asyncio.timeout(seconds + 60):
                 await asyncio.wait(
@@ -142,6 +145,7 @@ async def measure(rate: int, seconds: float, every: int, fsync: str = FSYNC) -> 
                 )
                 runner.stop("the source has ended")
                 ended = await running
+        gc.unfreeze()
         sent = await asyncio.to_thread(report_of, where)
         (journal,) = Path(folder).rglob("*.journal")
         decided, refused = _verdicts(journal)

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import Literal, NamedTuple, Protocol
 
 import msgspec
+import numpy as np
 
 from pxresearch.core.records import ENTRY, FREE, LOWEST
 
@@ -134,7 +135,7 @@ class Broker(Protocol):
         ...
 
 
-def approve(slot: object, position: int) -> Approved:
+def approve(slot: np.void, position: int) -> Approved:
     """An order slot of the engine as a value; for `outbox` alone.
 
     Raises
@@ -142,7 +143,7 @@ def approve(slot: object, position: int) -> Approved:
     ValueError
         The slot holds no order.
     """
-    o = {name: int(slot[name]) for name in _FIELDS}  # type: ignore[index]
+    o = dict(zip(slot.dtype.names or (), slot.item(), strict=True))  # all fields in one step
     if o["status"] == FREE:
         raise ValueError("no order in this slot")
     distance = o["stop_distance"] if o["role"] == ENTRY else 0
@@ -156,13 +157,6 @@ def approve(slot: object, position: int) -> Approved:
         trailing_stop=bool(o["trailing_stop"]), tag=o["tag"], decided=o["decided"],
         reduces=position * side < 0 and qty <= abs(position), filled=o["filled"],
     )  # fmt: skip
-
-
-_FIELDS = (
-    "id", "parent", "contract", "side", "qty", "kind", "role", "status", "limit", "stop", "trail",
-    "stop_ticks", "target_ticks", "stop_loss", "take_profit", "trailing_stop", "tag", "decided",
-    "stop_distance", "filled",
-)  # fmt: skip
 
 
 def _price(ticks: int) -> int | None:

@@ -262,7 +262,6 @@ class ProjectXBroker:
         self, order: Approved, after: Callable[[], Awaitable[None]] | None, since: int
     ) -> None:
         tag = make_tag(self._strategy, self._run, order.order, ENTRY)
-        self._note("request", {"what": "place", "order": order.order, "tag": tag})
         if after is not None and order.reduces:
             with contextlib.suppress(JournalError, TimeoutError):
                 await self._clock.within(self._settings.exit_s, after())
@@ -289,6 +288,9 @@ class ProjectXBroker:
             limit=order.limit, stop=order.stop, trail=order.trail, stop_ticks=order.stop_ticks,
             target_ticks=self._target_ticks(order), trailing_stop=order.trailing_stop,
         )  # fmt: skip
+        # The intent is stored: the row of the request follows its bytes, not the other way round.
+        sent = {"what": "place", "order": order.order, "tag": tag}
+        asyncio.get_running_loop().call_soon(self._note, "request", sent)
         outcome = await self._desk.place(new, self._market(order.contract), reduces=order.reduces)
         self._outcome("place", order.order, outcome, tag=tag)
         if isinstance(outcome, Accepted) and outcome.order_id is not None:

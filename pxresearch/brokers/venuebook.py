@@ -80,6 +80,7 @@ class VenueBook:
         self._legs: dict[Key, int] = {}  # to the engine's number
         self._by_venue: dict[int, int] = {}
         self._orders: dict[int, Order] = {}  # of the venue, ours and others
+        self._unpaired: dict[int, Order] = {}  # those of ours that are no order of the engine yet
         self._waiting: list[Fill] = []
 
     # ------------------------------------------------------------ the engine's side
@@ -90,8 +91,8 @@ class VenueBook:
         )
         if order.role in _LEGS:
             self._legs[order.parent, _LEGS[order.role]] = order.order
-        for known in list(self._orders.values()):
-            if known.id not in self._by_venue and self._ours(known) == order.order:
+        for known in list(self._unpaired.values()):
+            if self._ours(known) == order.order:
                 return [*self.order(known), *self._release()]
         return []
 
@@ -134,6 +135,8 @@ class VenueBook:
         self._orders[order.id] = order
         number = self._ours(order)
         if number is None or number not in self.links:
+            if self._of_us(order):
+                self._unpaired[order.id] = order
             return self._release()
         self._pair(number, order.id)
         link = self.links[number]
@@ -191,6 +194,7 @@ class VenueBook:
 
     def _pair(self, number: int, venue_id: int) -> None:
         self._by_venue[venue_id] = number
+        self._unpaired.pop(venue_id, None)
         if number in self.links:
             self.links[number].venue_id = venue_id
 

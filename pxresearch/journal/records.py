@@ -171,6 +171,8 @@ _NAMES = rb"apikey|token|newtoken|password|verifykey|appid|deviceid"
 _SUSPECT = re.compile(
     rb'"(?:' + _NAMES + rb')"\s*:|eyJ[\w-]{15,}\.|access_token=|bearer ', re.IGNORECASE
 )
+_HINTS = (b"key", b"token", b"password", b"appid", b"deviceid", b"eyj", b"bearer ")
+"""Without one of these, in small letters, nothing is suspect: a look takes a microsecond."""
 _IN_TEXT = re.compile(
     rb'eyJ[\w-]{15,}\.[\w-]+(?:\.[\w-]*)?|(?<=access_token=)[^&"\s\\]+|(?<=bearer )[^"\s\\]+',
     re.IGNORECASE,
@@ -196,7 +198,8 @@ def encode(data: Mapping[str, Any] | msgspec.Struct | bytes) -> bytes:
     if isinstance(data, bytes):
         return data
     body = _ENCODE(data)
-    if _SUSPECT.search(body) is None:
+    small = body.lower()
+    if not any(hint in small for hint in _HINTS) or _SUSPECT.search(body) is None:
         return body
     return _IN_TEXT.sub(HIDDEN.encode(), _ENCODE(redacted(body)))
 

@@ -25,6 +25,9 @@ _KINDS = {
 }  # fmt: skip
 
 
+_MARKED = ("position", "marked", "mark", "value_at_entry", "tick_value")
+
+
 class Watcher(Protocol):
     """Who wants to know what the engine decided."""
 
@@ -58,6 +61,11 @@ class Fold:
         self.broker: Broker | None = None
         self._watcher = watcher
         self._telling = False
+        engine = session.engine  # views of single fields: a record's own look-up takes longer
+        rules = engine["rules"]
+        self._figures = {name: engine[name] for name in ("balance", "day_start", "level")}
+        self._figures |= {"daily_loss": rules["daily_loss"], "cap_tenths": engine["cap_tenths"]}
+        self._contracts = {name: engine["contract"][0][name] for name in _MARKED}
         self.seq = journal.last_seq
         self.events = 0
 
@@ -112,6 +120,7 @@ class Fold:
         for order in decided.flattens:
             self._write_order(order, ts)
             broker.flatten(order.contract)
+            self._watcher.approved(order)
         for number in decided.cancels:
             self.journal.write(Kind.ORDER, ts, {"event": "cancel_asked", "order": number})
             broker.cancel(number)
@@ -120,15 +129,14 @@ class Fold:
         for order in decided.orders:
             seq = self._write_order(order, ts)
             broker.submit(order, self._after(seq), received)
+            self._watcher.approved(order)
 
     def _after(self, seq: int) -> Callable[[], Any]:
         return lambda: self.journal.stored(seq)
 
     def _write_order(self, order: Approved, ts: int) -> int:
-        seq = self.journal.write(Kind.ORDER, ts, {"event": "approved", "input": self.seq,
-                                                  **_plain(order), **self.numbers()})  # fmt: skip
-        self._watcher.approved(order)
-        return seq
+        told = {"event": "approved", "input": self.seq, **_plain(order), **self.numbers()}
+        return self.journal.write(Kind.ORDER, ts, told)
 
     def _write_rows(self, name: str, rows: np.ndarray[Any, Any]) -> None:
         for row in rows:
@@ -140,31 +148,27 @@ class Fold:
 
     def numbers(self) -> dict[str, int]:
         """The account's figures behind a verdict, micro-dollars."""
-        e = self.session.engine[0]
+        told = {name: int(one[0]) for name, one in self._figures.items()}
         equity = self.equity()
-        return {
-            "balance": int(e["balance"]), "equity": equity,
-            "day_pnl": equity - int(e["day_start"]), "level": int(e["level"]),
-            "daily_loss": int(e["rules"]["daily_loss"]), "cap_tenths": int(e["cap_tenths"]),
-        }  # fmt: skip
+        return {**told, "equity": equity, "day_pnl": equity - told["day_start"]}
 
     def equity(self) -> int:
         """Balance and open profit at the marks, micro-dollars."""
-        e = self.session.engine[0]
-        total = int(e["balance"])
+        total = int(self._figures["balance"][0])
         for k in range(len(self.session.feeds)):
             total += self.open_pnl(k) or 0
         return total
 
     def open_pnl(self, k: int) -> int | None:
         """Open profit of a contract, micro-dollars; None without a mark."""
-        c = self.session.engine[0]["contract"][k]
-        position = int(c["position"])
+        c = self._contracts
+        position = int(c["position"][k])
         if position == 0:
             return 0
-        if not c["marked"]:
+        if not c["marked"][k]:
             return None
-        return (position * int(c["mark"]) - int(c["value_at_entry"])) * int(c["tick_value"])
+        points = position * int(c["mark"][k]) - int(c["value_at_entry"][k])
+        return points * int(c["tick_value"][k])
 
 
 def as_plain(name: str, row: Any) -> dict[str, Any]:
