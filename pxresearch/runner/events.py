@@ -22,6 +22,7 @@ from pxresearch.gateway.records import (
 )
 from pxresearch.journal import Kind
 from pxresearch.runner.account import adopt_account
+from pxresearch.runner.doubt import Doubt
 from pxresearch.runner.house import House
 from pxresearch.runner.session import Session
 
@@ -31,6 +32,7 @@ class Events:
 
     def __init__(self, session: Session, house: House) -> None:
         self._s, self._house = session, house
+        self._doubts = [Doubt() for _ in session.listings]
 
     async def run(self, roll: Callable[[int], None]) -> None:
         """Take events in until the stream has stopped; `roll` begins another trading day."""
@@ -54,19 +56,22 @@ class Events:
         k = s.index.get(quote.contract_id)
         if k is None or (quote.bid is None and quote.ask is None):
             return
+        sides = self._believed(k, quote.bid, quote.ask, quote)
+        if sides == (None, None):
+            return
         ts = s.timeline.event(quote.ts, quote.received)
         if ts >= s.day_end:
             roll(ts)
         s.received[k] = quote.received
-        bid = r.NO_BID if quote.bid is None else quote.bid
-        ask = r.NO_ASK if quote.ask is None else quote.ask
+        bid = r.NO_BID if sides[0] is None else sides[0]
+        ask = r.NO_ASK if sides[1] is None else sides[1]
         s.day.counts["events"] += 1
         s.fold.market(r.QUOTES, k, ts, bid, ask, 0, 0, quote.received)
 
     def _trade(self, trade: Trade, roll: Callable[[int], None]) -> None:
         s = self._s
         k = s.index.get(trade.contract_id)
-        if k is None:
+        if k is None or self._believed(k, trade.price, None, trade)[0] is None:
             return
         ts = s.timeline.event(trade.ts, trade.received)
         if ts >= s.day_end:
@@ -74,6 +79,21 @@ class Events:
         s.received[k] = trade.received
         s.day.counts["events"] += 1
         s.fold.market(r.TRADES, k, ts, trade.price, trade.size, trade.side, 0, trade.received)
+
+    def _believed(
+        self, k: int, bid: int | None, ask: int | None, event: Quote | Trade
+    ) -> tuple[int | None, int | None]:
+        """Its prices, without those that cannot be any; what is passed over is told."""
+        s, doubt = self._s, self._doubts[k]
+        before, last = doubt.passed, doubt.last
+        sides = doubt.take(bid, ask, event.received)
+        if doubt.passed != before:
+            s.fold.journal.write(Kind.NOTE, s.timeline.now(), {"passed_over": _plain(event)})
+            far = bid if sides[0] is None and bid is not None else ask
+            code = s.listings[k].code
+            text = f"{code}: {far} ticks is far from the last price of {last}: passed over"
+            s.alarms("price", "warning", text, subject=code)
+        return sides
 
     # ------------------------------------------------------------ the account and the connection
     def _other(self, event: Event) -> None:

@@ -373,12 +373,17 @@ class Runner:
         self._vitals.approved(order)
 
     def failed(self, error: StrategyError) -> None:
-        """The strategy raised: it is asked no more, and the account is made flat."""
+        """The strategy raised: it is asked no more, and the account is made flat.
+
+        Live, the kill switch keeps it so, whatever starts the session again.
+        """
         self._error("the strategy raised", error)
         session = self._session
         assert session is not None
-        session.stopping = f"the strategy raised: {error}"
+        why = session.stopping = f"the strategy raised: {error}"
         self._failed = True
+        if session.plan.live:  # not from within the fold, which is telling the engine
+            asyncio.get_running_loop().call_soon(self._house.halt, why, r.KILL_SWITCH)
 
     def _wake(self) -> None:
         if self._session is not None:
