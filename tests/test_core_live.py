@@ -163,14 +163,14 @@ def test_a_fill_of_no_order_of_ours_counts_for_the_account() -> None:
     assert [int(o["role"]) for o in live_orders(one).values()] == [r.EXIT]
 
 
-def test_more_filled_than_ordered_is_somebody_elses() -> None:
+def test_more_filled_than_ordered_is_told_apart() -> None:
     one = session(at_venue=True)
     show(one, MORNING, BID, px.buy(1))
     (number,) = live_orders(one)
     one.tell(r.VENUE_FILL, 0, MORNING + 1, number, 3, BID, 9)
     assert money(one)["position"] == 3
     assert [(int(f["qty"]), r.CAUSES[f["cause"]]) for f in one.logs()["fills"]] == [
-        (1, "strategy"), (2, "by_hand"),
+        (1, "strategy"), (2, "overfilled"),
     ]  # fmt: skip
 
 

@@ -106,7 +106,7 @@ class ProjectXBroker:
         self._settings = settings or LiveSettings()
         self._strategy, self._run = strategy, run
         self._index = {listing.id: k for k, listing in enumerate(listings)}
-        self.book = VenueBook(strategy, runs, self._index, told)
+        self.book = VenueBook(strategy, runs, self._index, told, self._closing)
         self._protection = Protection(session, mirror, self.book, self._index)
         self._events: list[Input] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -234,7 +234,7 @@ class ProjectXBroker:
     def resynced(self) -> None:
         """Everything has been read: a fill whose order is still unknown is another hand's."""
         if self.book.waiting():
-            self._tell(self.book.give_in(self._closing()))
+            self._tell(self.book.give_in())
 
     def adopt(self, live: Sequence[Approved]) -> None:
         """After a restart: pair the engine's orders with the venue's; look for those missing."""
@@ -427,7 +427,7 @@ class ProjectXBroker:
         for one in fills:
             self._mirror.apply(one)
             self._tell(self.book.fill(one))
-        self._tell(self.book.give_in(self._closing()))
+        self._tell(self.book.give_in())
 
     # ------------------------------------------------------------ looking things up
     async def _ask_for_waiting(self) -> None:
@@ -442,7 +442,7 @@ class ProjectXBroker:
                 if row is not None:
                     self._tell(self.book.order(self._directory.order(row)))
             if not self._desk.unresolved:
-                self._tell(self.book.give_in(self._closing()))
+                self._tell(self.book.give_in())
         finally:
             self._looking = False
 

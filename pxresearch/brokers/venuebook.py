@@ -3,7 +3,8 @@
 An order of ours is known by its tag, whose number is the engine's; the venue's legs of a bracket
 carry the entry's tag with a suffix. Events come twice, late and out of order, so:
 
-- a fill waits until its order is known, and a leg's until the engine has the leg;
+- a fill waits until its order is known, and a leg's until the engine has the leg; one of another
+  hand's order is told at once;
 - the end of an order waits until its fills have been told;
 - a fill is told once, by the venue's number of it.
 
@@ -11,6 +12,8 @@ I/O: none
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import msgspec
 
@@ -62,6 +65,9 @@ class VenueBook:
         Venue's contract id to the engine's index.
     told
         Numbers of fills that the engine has been told before.
+    closing
+        The engine's orders that close a position, by side times contract index plus one: a fill of
+        the venue's own closing order, which has no tag, is that one's.
 
     Attributes
     ----------
@@ -72,9 +78,10 @@ class VenueBook:
     """
 
     def __init__(
-        self, strategy: str, runs: set[str], index: dict[str, int], told: set[int]
-    ) -> None:
-        self._strategy, self.runs, self._index = strategy, runs, index
+        self, strategy: str, runs: set[str], index: dict[str, int], told: set[int],
+        closing: Callable[[], dict[int, int]],
+    ) -> None:  # fmt: skip
+        self._strategy, self.runs, self._index, self._closing = strategy, runs, index, closing
         self.told = told
         self.links: dict[int, Link] = {}  # by the engine's number
         self._legs: dict[Key, int] = {}  # to the engine's number
@@ -160,21 +167,10 @@ class VenueBook:
         """Fills whose order is not known yet."""
         return list(self._waiting)
 
-    def give_in(self, closing: dict[int, int]) -> list[Input]:
-        """Tell the waiting fills although nobody knows their orders: they are another hand's.
-
-        Parameters
-        ----------
-        closing
-            Contract index to the engine's order that closes its position: a fill of the venue's own
-            closing order is that one's.
-        """
+    def give_in(self) -> list[Input]:
+        """Tell the waiting fills although nobody knows their orders: they are another hand's."""
         waiting, self._waiting = self._waiting, []
-        found = []
-        for fill in waiting:
-            k = self._index[fill.contract_id]
-            found.append(self._tell(fill, closing.get(fill.side * (k + 1), 0)))
-        return found
+        return [self._tell_other(fill) for fill in waiting]
 
     # ------------------------------------------------------------ inside
     def _of_us(self, order: Order) -> bool:
@@ -203,9 +199,12 @@ class VenueBook:
         found: list[Input] = []
         kept: list[Fill] = []
         for fill in sorted(self._waiting, key=lambda f: (f.ts, f.id)):
-            number = self._by_venue.get(fill.order)
-            if number is None and fill.order in self._orders:
-                number = self._ours(self._orders[fill.order])
+            number, order = self._by_venue.get(fill.order), self._orders.get(fill.order)
+            if number is None and order is not None:
+                number = self._ours(order)
+                if not self._of_us(order):
+                    found.append(self._tell_other(fill))
+                    continue
             if number is None or number not in self.links:
                 kept.append(fill)
                 continue
@@ -213,10 +212,15 @@ class VenueBook:
             found.append(self._tell(fill, number))
         self._waiting = kept
         for held in found:
-            link = self.links[held.a]
-            if link.venue_id in self._orders:
+            link = self.links.get(held.a)
+            if link is not None and link.venue_id in self._orders:
                 found = found + self._end(link, self._orders[link.venue_id])
         return found
+
+    def _tell_other(self, fill: Fill) -> Input:
+        """A fill of the venue's own closing order, or of another hand."""
+        k = self._index[fill.contract_id]
+        return self._tell(fill, self._closing().get(fill.side * (k + 1), 0))
 
     def _tell(self, fill: Fill, number: int) -> Input:
         self.told.add(fill.id)

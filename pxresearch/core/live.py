@@ -32,6 +32,7 @@ from pxresearch.core.records import (
     NEVER,
     NO_CAUSE,
     ORDER_QTY,
+    OVERFILLED,
     REARM,
     REJECTED,
     SIZE_TENTHS,
@@ -78,7 +79,7 @@ def _slot_of(S, order_id):
 
 @compiled
 def venue_fill(S, X, k, ts, order_id, qty, price, number):
-    """A fill at the venue; what exceeds the order, or has none, is somebody else's.
+    """A fill at the venue; what exceeds the order, or has none, makes one: OVERFILLED or BY_HAND.
 
     `number` is the venue's own of the fill, negative for a sale, so that the input alone says which
     fill it was.
@@ -96,7 +97,7 @@ def venue_fill(S, X, k, ts, order_id, qty, price, number):
         slot = new_order(S, k, side, qty - ours, MARKET, ENTRY, ts)
         if S.overflow == 0:
             S.order[slot].status = WORKING
-            S.order[slot].cause = BY_HAND
+            S.order[slot].cause = BY_HAND if order_id == 0 else OVERFILLED
             fill(S, X, slot, qty - ours, price, ts, 0, 0, 0)
     _settle(S, X, ts)
 

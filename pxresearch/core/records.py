@@ -103,11 +103,12 @@ CONNECTION_LOST = 13
 INTERRUPTED = 14
 NO_PROTECTION = 15
 REPEATED_ORDER = 16
+OVERFILLED = 17  # at the venue, beyond what our order had left
 CAUSES = (
     "", "strategy", "sibling_filled", "position_closed", "session_end", "flatten_deadline",
     "daily_loss_limit", "max_loss_limit", "daily_profit_lock", "kill_switch", "end_of_data",
     "consecutive_losses", "by_hand", "connection_lost", "interrupted", "no_protection",
-    "repeated_order",
+    "repeated_order", "overfilled",
 )  # fmt: skip
 
 # Refusals, in the order in which they are judged; 0 is approved. docs/engine.md section 7.

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pxresearch.core.records import BY_HAND, FILLED, ROLES, STOP_LOSS, TARGET
+from pxresearch.core.records import BY_HAND, FILLED, OVERFILLED, ROLES, STOP_LOSS, TARGET
 from pxresearch.drift.report import Pair
 from pxresearch.sessions import trading_day
 
@@ -67,7 +67,7 @@ def decisions(orders: Rows, ignore: Iterable[int] = ()) -> dict[Decision, Done]:
     left_out, seen, found = set(ignore), Counter[tuple[int, ...]](), {}
     for number, row in by_id.items():
         root = by_id.get(int(row["parent"]), row)
-        by_hand = row["cause"] == BY_HAND and row["status"] == FILLED
+        by_hand = row["cause"] in (BY_HAND, OVERFILLED) and row["status"] == FILLED
         if by_hand or number in left_out:
             continue
         same = (int(root["decided"]), int(row["contract"]), int(root["side"]), int(row["role"]))

@@ -80,7 +80,7 @@ class Shadow:
     def _follow_orders(self, ts: int) -> None:
         """Double the orders that have been made since the last look."""
         for order in _live_orders(self.live):
-            if order["id"] <= self._known or order["cause"] == r.BY_HAND:
+            if order["id"] <= self._known or order["cause"] in (r.BY_HAND, r.OVERFILLED):
                 continue
             if order["role"] == r.ENTRY:
                 self._double(order)

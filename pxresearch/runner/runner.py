@@ -352,19 +352,19 @@ class Runner:
             self._overshot(row)
 
     def _overshot(self, row: Mapping[str, Any]) -> None:
-        """Close what an order that was to reduce has opened: the stop had filled before it did."""
+        """Close what an order has opened that was to reduce, or had nothing left to fill."""
         session = self._session
         assert session is not None
         if session.venue is None or row["position"] * row["side"] <= 0:
             return
         link = session.venue.book.links.get(row["order"])
-        if link is None or not link.approved.reduces or link.approved.stop_ticks:
+        turned = link is not None and link.approved.reduces and not link.approved.stop_ticks
+        if not turned and row["cause"] != r.CAUSES[r.OVERFILLED]:
             return
         k = int(row["contract"])
-        self._alarms(
-            Topic.PROTECTION, "critical",
-            f"{session.listings[k].code}: an order that was to reduce has turned it round: closed",
-        )  # fmt: skip
+        code = session.listings[k].code
+        text = f"{code}: an order of ours filled beyond the position and opened one: closed"
+        self._alarms(Topic.PROTECTION, "critical", text)
         # Not from within the fold, which is telling the engine of this fill.
         asyncio.get_running_loop().call_soon(self._house.flatten, k, r.NO_PROTECTION)
 
