@@ -1,7 +1,7 @@
 """A live session with a position and its stop, on a clock that runs fast, and its wires.
 
 REST, the user hub and the market hub each have a wire of their own (`wire_kit`), over real sockets.
-The product keeps its default settings; one second of this machine is `SPEED` of the session's.
+The product keeps its default settings; a second of this machine is many of the session's.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from pxresearch.gateway.credentials import Credentials
 from pxresearch.gateway.hubs import Hubs, HubSettings
 from pxresearch.gateway.profiles import Profile
 from pxresearch.gateway.rest import Rest
-from pxresearch.gateway.wire import OrderStatus, OrderType, PositionType
+from pxresearch.gateway.wire import TOKEN_SECONDS, OrderStatus, OrderType, PositionType
 from pxresearch.runner import LIVE, Connection, Ended, Plan, Runner
 from pxresearch.simulator.hub import HubSettings as VenueHubs
+from pxresearch.simulator.routes import ApiSettings
 from pxresearch.simulator.server import FIRST_ACCOUNT, Simulator, SimulatorSettings, start
 from pxresearch.strategy import Strategy
 from tests.wire_kit import Wire
 
-SPEED = 10.0
+SPEED = 20.0  # times as fast as the machine's clock
 ACCOUNT = FIRST_ACCOUNT
 CODE = "MNQZ26"
 BID = 100_000  # ticks
-OPENS = "2026-10-01T14:30:00Z"
 RULES: dict[str, Any] = {"start_balance": 150_000, "max_minis": 5, "daily_loss_limit": 2_000}
 
 
@@ -165,14 +165,13 @@ class Scene:
 
 
 @contextlib.asynccontextmanager
-async def scene(state: Path) -> AsyncIterator[Scene]:
+async def scene(
+    state: Path, *, speed: float = SPEED, token_s: int = TOKEN_SECONDS
+) -> AsyncIterator[Scene]:
     """A session that has opened a position; ends it, and checks that it ended flat."""
     async with contextlib.AsyncExitStack() as stack:
-        hub = VenueHubs(ping_s=15 / SPEED, timeout_s=120 / SPEED)
-        venue = await stack.enter_async_context(
-            start(SimulatorSettings(port=0, market="none", clock="data", speed=SPEED, hub=hub))
-        )
-        clock = PacedClock(WallClock(), venue.control.clock_state()["ns"], SPEED)
+        venue = await stack.enter_async_context(start(_venue(speed, token_s)))
+        clock = PacedClock(WallClock(), venue.control.clock_state()["ns"], speed)
         port = int(venue.url.rpartition(":")[2])
         wires = (Wire(port), Wire(port), Wire(port))
         for wire in wires:
@@ -222,8 +221,17 @@ async def _opened(one: Scene, running: asyncio.Future[None]) -> None:
             await asyncio.sleep(0.002)
     await one.until(lambda: one.held == 1 and one.stops == 1 and not one.blocked)
     one.bid = BID + 2
-    await one.until(lambda: one.resting == 1 and not one.blocked)
+    await one.until(lambda: one.resting == 1)
     one.bid = BID + 6
+    await one.until(lambda: len(one.session.mirror.working) == 4 and not one.blocked)
+
+
+def _venue(speed: float, token_s: int) -> SimulatorSettings:
+    """Its own limits of time are of the session's clock as well."""
+    return SimulatorSettings(
+        port=0, market="none", clock="data", speed=speed, api=ApiSettings(token_s=token_s),
+        hub=VenueHubs(ping_s=15 / speed, timeout_s=120 / speed),
+    )  # fmt: skip
 
 
 def _plan(state: Path) -> Plan:

@@ -116,7 +116,7 @@ class RunnerSettings(msgspec.Struct, frozen=True, kw_only=True):
     figures_s: float = 3.0
     withdraw_s: float = 10.0
     attempts: int = 10
-    token_s: float = 600.0
+    token_s: float = 180.0
     unfed_s: float = 600.0
     horizon_days: int = 10
     days: int = 1
