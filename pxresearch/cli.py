@@ -30,6 +30,7 @@ from pxresearch import (
     cli_data,
     cli_gateway,
     cli_journal,
+    cli_risk,
     cli_safety,
     cli_simulator,
     cli_status,
@@ -58,6 +59,7 @@ app.add_typer(cli_data.app, name="data")
 app.add_typer(cli_bench.app, name="bench", help="Measure the speed of this machine.")
 app.add_typer(cli_journal.app, name="journal")
 app.add_typer(cli_alert.app, name="alert")
+app.add_typer(cli_risk.app, name="risk")
 app.command()(cli_trade.trade)
 app.command()(cli_simulator.simulator)
 app.command()(cli_status.status)

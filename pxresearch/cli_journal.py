@@ -60,7 +60,7 @@ def journal(
     if date is None and kind is None:
         _list(state, account, mode, json)
     else:
-        _show(_path(date, state, account, mode), kind, rows, json)
+        _show(path_of_choice(date, state, account, mode), kind, rows, json)
 
 
 @app.command()
@@ -75,7 +75,7 @@ def show(
     json: JsonOption = False,
 ) -> None:
     """Show the newest rows of a journal."""
-    _show(_path(which, *_where(context, state, account, mode)), kind, rows, json)
+    _show(path_of_choice(which, *_where(context, state, account, mode)), kind, rows, json)
 
 
 @app.command()
@@ -93,7 +93,7 @@ def verify(
     from pxresearch.journal import check
 
     where = _where(context, state, account, mode)
-    paths = [_path(which, *where)] if which else [one.path for one in _listed(*where)]
+    paths = [path_of_choice(which, *where)] if which else [one.path for one in _listed(*where)]
     found = {str(path): check(path) for path in paths}
     if json:
         import msgspec
@@ -126,7 +126,7 @@ def explain(
     """Show the inputs, the state and the risk numbers behind one row."""
     from pxresearch.journal import explain as run
 
-    path = _path(which, *_where(context, state, account, mode))
+    path = path_of_choice(which, *_where(context, state, account, mode))
     with quiet_stdout(json):
         found = run(path, seq)
     if json:
@@ -148,7 +148,7 @@ def export(
     """Write a journal as Parquet files, one a kind of row."""
     from pxresearch.journal import export as run
 
-    path = _path(which, *_where(context, state, account, mode))
+    path = path_of_choice(which, *_where(context, state, account, mode))
     written = [str(one) for one in run(path, out)]
     if json:
         say_json({"journal": str(path), "files": written})
@@ -203,7 +203,7 @@ def _listed(state: Path, account: int | None, mode: str | None) -> list[Listed]:
     return [one for one in found if mode in (None, one.mode)]
 
 
-def _path(which: str | None, state: Path, account: int | None, mode: str | None) -> Path:
+def path_of_choice(which: str | None, state: Path, account: int | None, mode: str | None) -> Path:
     """The journal that was named; the newest when none was."""
     from pxresearch.journal import find
 

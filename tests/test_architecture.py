@@ -24,12 +24,12 @@ LAYERS = (
     ("brokers.base",),
     ("brokers", "simulator", "journal", "accountdir"),
     ("promotion", "report", "frames", "summary", "metrics", "tearsheet", "export", "health",
-     "alerts", "monitor", "guardian", "emergency", "drift", "overview", "promotion_identity",
+     "alerts", "monitor", "guardian", "emergency", "drift", "overview", "standing", "promotion_identity",
      "promotion_ramp"),
     ("plan", "backtesting", "bench", "runner", "settings", "steering",
      "lockstep", "rehearsal"),
     ("cli", "cli_bench", "cli_common", "cli_data", "cli_gateway", "cli_journal",
-     "cli_alert", "cli_safety", "cli_simulator", "cli_status", "cli_trade",
+     "cli_alert", "cli_risk", "cli_safety", "cli_simulator", "cli_status", "cli_trade",
      "cli_view"),
 )  # fmt: skip
 CORE_MAY_IMPORT = {
@@ -47,7 +47,7 @@ ALSO = {
 PRINTERS = {
     "bench.fanout", "bench.hubsource", "bench.livesource", "cli", "cli_bench", "cli_common",
     "cli_data", "cli_gateway", "cli_journal", "cli_safety", "cli_simulator",
-    "cli_alert", "cli_status", "cli_trade",
+    "cli_alert", "cli_risk", "cli_status", "cli_trade",
 }  # fmt: skip
 CLOCK = {
     ("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today"),
