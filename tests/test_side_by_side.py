@@ -50,6 +50,9 @@ def test_the_fault_of_one_account_leaves_the_other_running(tmp_path: Path) -> No
                 assert (failed.clean, failed.flat) == (False, True)
                 assert "does not know what to do" in failed.reason
                 assert (place.held(ACCOUNT), place.working(ACCOUNT)) == (0, [])
+                halt = Latch(bad.folder).read()  # so it stays, whatever starts it again
+                assert halt is not None
+                assert "the strategy raised" in halt.why
                 before = len(good.healths)
                 await place.until(lambda: len(good.healths) > before + 60)
                 assert good.health.contracts[0].position == place.held(OTHER) == 1
