@@ -289,3 +289,13 @@ def test_the_session_end_asks_the_venue_and_ends_nothing_itself() -> None:
     one.tell(r.CLOCK, ts=chicago("2026-01-13 15:07:00"))
     assert len(live_orders(one)) == 1
     assert int(one.engine["asked"][0]) == 1
+
+
+def test_a_number_that_may_have_been_used_is_not_used_again() -> None:
+    """After a restart: the next order is beyond it, and the counter never goes back."""
+    one = session(at_venue=True)
+    show(one, MORNING, BID, px.buy(1))
+    one.tell(r.COMMAND, 0, MORNING + 1, r.NUMBER_FROM, 40)
+    one.tell(r.COMMAND, 0, MORNING + 2, r.NUMBER_FROM, 7)
+    show(one, MORNING + SECOND, BID, px.buy(1))
+    assert sorted(live_orders(one)) == [1, 41]

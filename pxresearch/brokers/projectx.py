@@ -34,7 +34,7 @@ from pxresearch.gateway.orders import Market, NewOrder
 from pxresearch.gateway.outcome import Accepted, Outcome, Rejected, Unknown
 from pxresearch.gateway.records import Account, Fill, Order, Position
 from pxresearch.gateway.rest import Rest
-from pxresearch.gateway.tags import ENTRY, make_tag
+from pxresearch.gateway.tags import ENTRY, make_tag, read_tag
 from pxresearch.gateway.wire import OrderStatus, OrderType
 
 Record = Account | Order | Position | Fill
@@ -202,6 +202,13 @@ class ProjectXBroker:
             self._spawn(self._cancel(number, venue_id))
         else:
             self.modify(number, qty=qty + there.filled)
+
+    @property
+    def last_number(self) -> int:
+        """Highest number of an order of this strategy that the venue shows, of whatever run."""
+        tags = (read_tag(order.tag) for order in self._mirror.orders.values())
+        ours = (tag.intent for tag in tags if tag is not None and tag.strategy == self._strategy)
+        return max(ours, default=0)
 
     def strangers(self) -> list[Order]:
         """Working orders of the account that are not this session's."""

@@ -31,6 +31,7 @@ from pxresearch.core.records import (
     MARKET,
     NEVER,
     NO_CAUSE,
+    NUMBER_FROM,
     ORDER_QTY,
     OVERFILLED,
     REARM,
@@ -186,7 +187,7 @@ def command(S, X, k, ts, what, b, c, d):
 
     HALT, b the cause; REARM; BLOCK, b the bits; FLATTEN_NOW, k or -1 for all, b the cause;
     TIGHTEN, b which, c its value; ACCOUNT_IS, b balance, c the day's first, d the maximum loss
-    level, micro-dollars.
+    level, micro-dollars; NUMBER_FROM, b the last order number that may have been used.
     """
     ts = _reach(S, X, ts)
     if what == HALT:
@@ -208,4 +209,6 @@ def command(S, X, k, ts, what, b, c, d):
         _tighten(S, b, c)
     elif what == ACCOUNT_IS:
         _account_is(S, b, c, d)
+    elif what == NUMBER_FROM:
+        S.orders_made = max(S.orders_made, b)
     _settle(S, X, ts)

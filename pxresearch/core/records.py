@@ -42,8 +42,8 @@ INPUTS = (
     "venue_end", "venue_change", "command",
 )  # fmt: skip
 
-HALT, REARM, BLOCK, FLATTEN_NOW, TIGHTEN, ACCOUNT_IS = range(6)  # commands
-COMMANDS = ("halt", "rearm", "block", "flatten", "tighten", "account_is")
+HALT, REARM, BLOCK, FLATTEN_NOW, TIGHTEN, ACCOUNT_IS, NUMBER_FROM = range(7)  # commands
+COMMANDS = ("halt", "rearm", "block", "flatten", "tighten", "account_is", "number_from")
 DAILY_LOSS_LIMIT, ORDER_QTY, SIZE_TENTHS = range(3)  # what a command can tighten
 TIGHTENED = ("daily_loss_limit", "max_order_qty", "max_size")
 # Why nothing that adds exposure passes: bits of the engine's `blocked`

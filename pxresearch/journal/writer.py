@@ -151,11 +151,12 @@ class Journal:
         JournalError
             The disk refuses, or the row was lost while it did.
         """
-        if seq > self.stored_seq and not self.keep() and not self._threads:
+        kept = seq <= self._committed or self.keep()
+        if not kept and not self._threads:
             self._flush()
         if self._backlog.was_lost(seq):
             raise self._error(f"row {seq} was lost: {self.failed or TOO_MUCH}")
-        if seq <= self.stored_seq:
+        if kept or seq <= self._committed:
             return
         future = asyncio.get_running_loop().create_future()
         with self._lock:
@@ -168,12 +169,14 @@ class Journal:
     def keep(self) -> bool:
         """Let everything that was handed over survive the process from now on, without waiting.
 
-        False where only a commit does that: `stored` asks for one.
+        False where only a commit does that (`stored` asks for one), and while the disk refuses:
+        the tail then takes what it has room for, but nothing may rely on it.
         """
         tail = self._tail
-        if tail is None or self.failed is not None or self._backlog.closed:
+        if tail is None or self._backlog.closed:
             return False
-        return tail.put(self._backlog.waiting(tail.last), self._store.last_seq)
+        kept = tail.put(self._backlog.waiting(tail.last), self._store.last_seq)
+        return kept and self.failed is None
 
     def _error(self, text: str = "") -> JournalError:
         said = text or f"it cannot be written: {self.failed or 'closed'}"

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import msgspec
 
 from pxresearch import journal
+from pxresearch.brokers.base import Input
 from pxresearch.core import records as r
 from pxresearch.gateway.records import (
     Event,
@@ -25,6 +26,8 @@ from pxresearch.runner.account import adopt_account
 from pxresearch.runner.doubt import Doubt
 from pxresearch.runner.house import House
 from pxresearch.runner.session import Session
+
+_ON_THE_WAY = 100  # more orders than a dying process can have sent unseen
 
 
 class Events:
@@ -138,6 +141,10 @@ class Events:
         assert venue is not None
         assert mirror is not None
         fresh = not (s.start.resumed or s.start.carried)
+        # A number is used once, also one whose row was lost with the disk or is on its way yet.
+        last = max(int(s.engine.engine["orders_made"][0]), venue.last_number) + _ON_THE_WAY
+        if not fresh:
+            s.fold.tell(Input(r.COMMAND, 0, now, r.NUMBER_FROM, last), s.clock.now())
         venue.adopt(s.fold.outbox.live())
         if fresh:
             venue.book.told.update(mirror.fills)
