@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from pxresearch.brokers.session import FillModel
+from pxresearch.instruments import contract
 from pxresearch.journal import Header
 from pxresearch.programmes import Programme
 
@@ -31,7 +32,8 @@ class Identity:
     parameters
         Every parameter with its value, defaults included.
     contracts
-        Codes, in the order in which the strategy sees them.
+        Codes, in the order in which the strategy sees them; the products are compared, so a roll to
+        the next month changes nothing.
     programme, fills
         Every rule of the account, and how paper orders fill.
     """
@@ -68,7 +70,7 @@ class Identity:
             found.append(f"strategy {self.strategy} -> {wanted.strategy}")
         if self.source_hash != wanted.source_hash:
             found.append(f"source {self.source_hash[:8]} -> {wanted.source_hash[:8]}")
-        if self.contracts != wanted.contracts:
+        if _products(self.contracts) != _products(wanted.contracts):
             found.append(f"contracts {listed(self.contracts)} -> {listed(wanted.contracts)}")
         found += _differing(self.parameters, wanted.parameters)
         passed = RAMPED if ramp else ()
@@ -91,6 +93,10 @@ def source_hash(source: str) -> str:
 def listed(codes: Sequence[str]) -> str:
     """Codes in words."""
     return ", ".join(codes)
+
+
+def _products(codes: Sequence[str]) -> tuple[str, ...]:
+    return tuple(contract(code).instrument.root for code in codes)
 
 
 def _rules(programme: Programme, passed: Sequence[str]) -> dict[str, Any]:

@@ -167,6 +167,14 @@ def test_what_changed_is_named(change, word):
     assert word in WANTED.changes(replace(WANTED, **change))[0]
 
 
+def test_the_next_month_of_a_product_is_no_change():
+    """A roll keeps the sessions; another product, or another order of products, does not."""
+    assert WANTED.changes(replace(WANTED, contracts=("MNQH27",))) == []
+    two = replace(WANTED, contracts=("MNQZ26", "MESZ26"))
+    assert two.changes(replace(WANTED, contracts=("MNQH27", "MESH27"))) == []
+    assert two.changes(replace(WANTED, contracts=("MESZ26", "MNQZ26"))) != []
+
+
 @given(st.text(alphabet="ab \t\n#", max_size=40), st.text(alphabet="ab \t\n#", max_size=40))
 def test_source_hash_sees_every_edit_but_line_endings(text, other):
     """The same lines on Windows are the same strategy; any other text is another."""
