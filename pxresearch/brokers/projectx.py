@@ -15,22 +15,21 @@ import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
-import msgspec
-
 from pxresearch.brokers.base import Approved, Holding, Input
+from pxresearch.brokers.enquiries import Enquiries
 from pxresearch.brokers.protection import Protection
+from pxresearch.brokers.request import market_of, new_order
 from pxresearch.brokers.session import EngineSession
+from pxresearch.brokers.settings import LiveSettings
 from pxresearch.brokers.venuebook import VenueBook
 from pxresearch.clock import NS, Clock
 from pxresearch.core import records as r
-from pxresearch.errors import GatewayError, JournalError
+from pxresearch.errors import JournalError
 from pxresearch.gateway import flatten as flattening
 from pxresearch.gateway.contracts import Directory, Listing
 from pxresearch.gateway.desk import Desk
 from pxresearch.gateway.flatten import Flat
-from pxresearch.gateway.lookup import of_place
 from pxresearch.gateway.mirror import Mirror
-from pxresearch.gateway.orders import Market, NewOrder
 from pxresearch.gateway.outcome import Accepted, Outcome, Rejected, Unknown
 from pxresearch.gateway.records import Account, Fill, Order, Position
 from pxresearch.gateway.rest import Rest
@@ -39,31 +38,6 @@ from pxresearch.gateway.wire import OrderStatus, OrderType
 
 Record = Account | Order | Position | Fill
 Note = Callable[[str, dict[str, Any]], None]
-
-
-class LiveSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds.
-
-    Attributes
-    ----------
-    late_s
-        An entry is not sent any more so long after what it was decided on had come: the disk was
-        slow, or the events had to wait while the account was read.
-    exit_s
-        How long an order that reduces waits for the journal; then it is sent all the same.
-    unknown_fill_s
-        How long a fill waits for its order before the venue is asked for it.
-    doubt_s
-        After a restart: how long an order that the venue does not show may still turn up.
-    flatten_s
-        Limit of one attempt to get flat; attempts follow one another until it is.
-    """
-
-    late_s: float = 2.0
-    exit_s: float = 0.1
-    unknown_fill_s: float = 1.0
-    doubt_s: float = 30.0
-    flatten_s: float = 60.0
 
 
 class ProjectXBroker:
@@ -108,13 +82,15 @@ class ProjectXBroker:
         self._index = {listing.id: k for k, listing in enumerate(listings)}
         self.book = VenueBook(strategy, runs, self._index, told, self._closing)
         self._protection = Protection(session, mirror, self.book, self._index)
+        self._enquiries = Enquiries(
+            rest, desk, mirror, directory, self.book, clock=clock, settings=self._settings,
+            note=note, saw=self.saw, tell=self._tell,
+        )  # fmt: skip
         self._events: list[Input] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._flattening: dict[int, asyncio.Task[None]] = {}
         self._cancel_wanted: set[int] = set()
-        self._doubtful: set[str] = set()
         self._aligned: set[int] = set()
-        self._looking = False
         self._adopted = False
         self.last_flat: dict[int, Flat] = {}
         self.hold: Callable[[], str] = lambda: ""
@@ -175,7 +151,7 @@ class ProjectXBroker:
     @property
     def unresolved(self) -> tuple[str, ...]:
         """What was sent and nobody knows yet."""
-        return tuple(sorted({*self._desk.unresolved, *self._doubtful}))
+        return tuple(sorted({*self._desk.unresolved, *self._enquiries.doubtful}))
 
     @property
     def flattening(self) -> tuple[int, ...]:
@@ -234,9 +210,8 @@ class ProjectXBroker:
             if record.voided:
                 self._note("voided", {"fill": record.id, "order": record.order})
             self._tell(self.book.fill(record))
-            if self.book.waiting() and not self._looking:
-                self._looking = True
-                self._spawn(self._ask_for_waiting())
+            if self._enquiries.claim():
+                self._spawn(self._enquiries.orders_of_fills())
 
     def resynced(self) -> None:
         """Everything has been read: a fill whose order is still unknown is another hand's."""
@@ -289,16 +264,13 @@ class ProjectXBroker:
         if not order.reduces and (why := self.hold()):
             self._refused(order, f"not sent: {why}")
             return
-        new = NewOrder(
-            account=self._mirror.account_id, contract_id=self._listings[order.contract].id,
-            kind=order.kind, side=order.side, qty=order.qty, tag=tag, is_automated=True,
-            limit=order.limit, stop=order.stop, trail=order.trail, stop_ticks=order.stop_ticks,
-            target_ticks=self._target_ticks(order), trailing_stop=order.trailing_stop,
-        )  # fmt: skip
+        contract_id = self._listings[order.contract].id
+        new = new_order(self._session, order, self._mirror.account_id, contract_id, tag)
+        market = market_of(self._session, order.contract)
         # The intent is stored: the row of the request follows its bytes, not the other way round.
         sent = {"what": "place", "order": order.order, "tag": tag}
         asyncio.get_running_loop().call_soon(self._note, "request", sent)
-        outcome = await self._desk.place(new, self._market(order.contract), reduces=order.reduces)
+        outcome = await self._desk.place(new, market, reduces=order.reduces)
         self._outcome("place", order.order, outcome, tag=tag)
         if isinstance(outcome, Accepted) and outcome.order_id is not None:
             self._tell(self.book.accepted(order.order, outcome.order_id))
@@ -307,23 +279,6 @@ class ProjectXBroker:
                 await self._cancel(order.order, outcome.order_id)
         elif isinstance(outcome, Rejected):
             self._end(order, r.REJECTED)
-
-    def _target_ticks(self, order: Approved) -> int:
-        if order.target_ticks or order.take_profit is None:
-            return order.target_ticks
-        c = self._session.engine[0]["contract"][order.contract]
-        entry = order.limit if order.limit is not None else order.stop
-        if entry is None:
-            entry = int(c["ask"] if order.side > 0 else c["bid"])
-        return max(0, (order.take_profit - entry) * order.side)
-
-    def _market(self, k: int) -> Market:
-        c = self._session.engine[0]["contract"][k]
-        bid, ask, last = int(c["bid"]), int(c["ask"]), int(c["last"])
-        return Market(
-            bid=None if bid == r.NO_BID else bid, ask=None if ask == r.NO_ASK else ask,
-            last=None if last == r.HIGHEST else last,
-        )  # fmt: skip
 
     def _refused(self, order: Approved, text: str) -> None:
         self._note("rejected", {"order": order.order, "why": text})
@@ -337,27 +292,7 @@ class ProjectXBroker:
     async def _cancel(self, order: int | None, venue_id: int) -> None:
         outcome = await self._desk.cancel(self._mirror.account_id, venue_id)
         self._outcome("cancel", order or 0, outcome, venue_order=venue_id)
-        await self._confirm(venue_id)
-
-    async def _confirm(self, venue_id: int) -> None:
-        """Ask for an order that should have ended, if the hub has not told its end."""
-        await self._clock.sleep(self._settings.unknown_fill_s)
-        there = self._mirror.orders.get(venue_id)
-        if there is None or there.done:
-            return
-        try:
-            row = await self._rest.order(self._mirror.account_id, venue_id, urgent=True)
-        except GatewayError as error:
-            self._note("trouble", {"why": f"order {venue_id} cannot be read: {error}"})
-            return
-        if row is not None:
-            now = self._directory.order(row)
-        elif self.book.ours(there):
-            return  # the next reading decides
-        else:  # a hub told of an order that the venue does not know
-            now = msgspec.structs.replace(there, status=OrderStatus.CANCELLED)
-        self._mirror.apply(now)
-        self.saw(now)
+        await self._enquiries.ended(venue_id)
 
     async def _modify(self, order: int, qty: int, limit: int | None, stop: int | None) -> None:
         venue_id, link = self.book.venue_id(order), self.book.links.get(order)
@@ -367,7 +302,7 @@ class ProjectXBroker:
         one = link.approved
         outcome = await self._desk.modify(
             self._mirror.account_id, venue_id, self._listings[one.contract].id, qty=qty or None,
-            limit=limit, stop=stop, side=one.side, market=self._market(one.contract),
+            limit=limit, stop=stop, side=one.side, market=market_of(self._session, one.contract),
         )  # fmt: skip
         self._outcome("modify", order, outcome, venue_order=venue_id)
 
@@ -409,78 +344,21 @@ class ProjectXBroker:
                 if flat.verified:
                     break
                 self._note("not_flat", {"contract": k, "trouble": flat.trouble})
-            await self._catch_up()
+            if self._adopted:  # before, whose they are is not known: they are read with the orders
+                await self._enquiries.fills()
         finally:
             self._flattening.pop(k, None)
         for order in self._mirror.working:
             if order.contract_id == contract_id:
-                self._spawn(self._confirm(order.id))
+                self._spawn(self._enquiries.ended(order.id))
         self._note("flat", {"contract": k, "rounds": flat.rounds, "took_s": flat.took_s})
         self._wake()
 
-    async def _catch_up(self) -> None:
-        """The fills that made it flat, from REST, if the hub has not told them."""
-        if not self._adopted:
-            return  # whose they are is only known with the orders, which are read then
-        now = self._clock.now()
-        try:
-            rows = await self._rest.trades(
-                self._mirror.account_id, now - 600 * NS, urgent=True
-            )  # fmt: skip
-            fills = sorted((self._directory.fill(row) for row in rows), key=lambda f: (f.ts, f.id))
-        except GatewayError as error:
-            self._note("trouble", {"why": f"the fills of the flatten cannot be read: {error}"})
-            return
-        for one in fills:
-            self._mirror.apply(one)
-            self._tell(self.book.fill(one))
-        self._tell(self.book.give_in())
-
-    # ------------------------------------------------------------ looking things up
-    async def _ask_for_waiting(self) -> None:
-        """Ask for the orders of fills that nobody knows; what the venue has not is by hand."""
-        try:
-            await self._clock.sleep(self._settings.unknown_fill_s)
-            for fill in self.book.waiting():
-                try:
-                    row = await self._rest.order(fill.account, fill.order, urgent=True)
-                except GatewayError:
-                    continue
-                if row is not None:
-                    self._tell(self.book.order(self._directory.order(row)))
-            if not self._desk.unresolved:
-                self._tell(self.book.give_in())
-        finally:
-            self._looking = False
-
     async def _search(self, order: Approved) -> None:
-        """An order of before the restart that the venue did not show: it may still turn up."""
-        candidates = [make_tag(self._strategy, run, order.order, ENTRY) for run in self.book.runs]
-        name = f"order {order.order} of before the restart"
-        self._doubtful.add(name)
-        since = order.decided - 600 * NS
-        until = self._clock.now() + round(self._settings.doubt_s * NS)
-        try:
-            while self.book.venue_id(order.order) is None:
-                await self._clock.sleep(2.0)
-                try:
-                    rows = await self._rest.query_orders(
-                        self._mirror.account_id, since_ns=since, urgent=True
-                    )
-                except GatewayError:
-                    continue
-                if any(of_place(rows, tag) is not None for tag in candidates):
-                    row = next(row for row in rows if row.custom_tag in candidates)
-                    self.saw(self._directory.order(row))
-                    self._mirror.apply(self._directory.order(row))
-                elif self._clock.now() >= until:
-                    self._desk.ghosts.update(candidates)
-                    self._note("rejected", {"order": order.order, "why": "it never arrived"})
-                    self._end(order, r.REJECTED)
-                    return
-        finally:
-            self._doubtful.discard(name)
-            self._wake()
+        tags = [make_tag(self._strategy, run, order.order, ENTRY) for run in self.book.runs]
+        if not await self._enquiries.turns_up(order, tags):
+            self._refused(order, "it never arrived")
+        self._wake()
 
     # ------------------------------------------------------------ inside
     def _outcome(self, what: str, order: int, outcome: Outcome, **facts: Any) -> None:

@@ -39,7 +39,7 @@ class Watcher(Protocol):
         """An order passed the risk manager."""
         ...
 
-    def failed(self, error: StrategyError) -> None:
+    def raised(self, error: StrategyError) -> None:
         """The strategy raised."""
         ...
 
@@ -107,7 +107,7 @@ class Fold:
             self.session.tell(what, k, ts, a, b, c, d)
         except StrategyError as error:
             self.session.disarm()
-            self._watcher.failed(error)
+            self._watcher.raised(error)
 
     # ------------------------------------------------------------ decisions
     def _act(self, decided: Decided, ts: int, received: int) -> None:

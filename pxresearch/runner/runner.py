@@ -9,20 +9,17 @@ I/O: the network, the state folder.
 from __future__ import annotations
 
 import asyncio
-import traceback
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from pxresearch.accountdir import AccountLock, account_folder
-from pxresearch.brokers.base import Approved
 from pxresearch.brokers.paper import PaperBroker
 from pxresearch.brokers.projectx import LiveSettings, ProjectXBroker
 from pxresearch.clock import NS, Clock
 from pxresearch.core import records as r
-from pxresearch.errors import JournalError, StrategyError, UnknownName, UsageError
+from pxresearch.errors import JournalError, UnknownName, UsageError
 from pxresearch.gateway.contracts import Directory, Listing
 from pxresearch.gateway.desk import Desk
 from pxresearch.gateway.flatten import flatten
@@ -30,7 +27,7 @@ from pxresearch.gateway.stream import Stream, StreamSettings
 from pxresearch.gateway.tags import run_name
 from pxresearch.health import Health
 from pxresearch.journal import Journal, Kind
-from pxresearch.monitor import Thresholds, Topic, Watch
+from pxresearch.monitor import Thresholds, Watch
 from pxresearch.runner.alarms import Alarms, Deliverer
 from pxresearch.runner.build import Start, begin, day_number, journal_path, next_day
 from pxresearch.runner.day import Day
@@ -38,6 +35,7 @@ from pxresearch.runner.events import Events
 from pxresearch.runner.fold import Fold
 from pxresearch.runner.gate import Gate
 from pxresearch.runner.house import House
+from pxresearch.runner.listener import Listener
 from pxresearch.runner.outside import StatusFile
 from pxresearch.runner.plan import Plan, RunnerSettings
 from pxresearch.runner.session import Connection, Session
@@ -100,7 +98,7 @@ class Runner:
         self._on_health = on_health
         self._run = run_name(clock.now())
         self._over = asyncio.Event()
-        self._reason, self._failed = "", False
+        self._reason, self._ear = "", Listener()
         self._days: list[int] = []
         self._asked_to_stop = ""
         self._session: Session | None = None
@@ -155,7 +153,7 @@ class Runner:
         self._alarms.journal = journal
         day = Day(plan, start, start.session, journal, self._run, tuple(index), self._gap_s)
         day.open(now, start.told)
-        fold = Fold(start.session, journal, self)
+        fold = Fold(start.session, journal, self._ear)
         for listing in listings:
             at.hubs.subscribe_contract(listing.id)
         stream = Stream(
@@ -191,7 +189,7 @@ class Runner:
         return ProjectXBroker(
             fold.session, at.rest, desk, stream.mirrors[self.plan.account], at.directory, listings,
             strategy=self.plan.name[:20], run=self._run, runs={*start.runs, self._run},
-            told=start.told, clock=self._clock, wake=self._wake, note=self._of_broker,
+            told=start.told, clock=self._clock, wake=self._ear.wake, note=self._ear.of_broker,
             settings=self._live,
         )  # fmt: skip
 
@@ -199,6 +197,7 @@ class Runner:
         house = self._house = House(session)
         events = self._events = Events(session, house)
         vitals = self._vitals = Vitals(session, status, self._on_health)
+        self._ear.begin(session, house, vitals)
         house.begin()
         watchdog = Watchdog(session)
         house.rearmed = watchdog.release
@@ -221,7 +220,10 @@ class Runner:
             flat = await self._close(session, vitals)
             await watchdog.stop()
         return Ended(
-            reason=self._reason, clean=flat and not self._failed, flat=flat, days=tuple(self._days)
+            reason=self._reason,
+            clean=flat and not self._ear.failed,
+            flat=flat,
+            days=tuple(self._days),
         )
 
     async def _guarded(self, work: Awaitable[None]) -> None:
@@ -231,8 +233,8 @@ class Runner:
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 - the account is brought to safety
-            self._failed = True
-            self._error("the session failed", error)
+            self._ear.failed = True
+            self._ear.error("the session failed", error)
             self._end(f"failed: {type(error).__name__}: {error}")
 
     def _end(self, reason: str) -> None:
@@ -314,7 +316,7 @@ class Runner:
 
     async def _close(self, session: Session, vitals: Vitals) -> bool:
         """Prove that it is flat, write the end, let everything go."""
-        if self._failed:
+        if self._ear.failed:
             session.stopping = self._reason
             for k in range(len(session.listings)):
                 session.broker.flatten(k)
@@ -324,7 +326,7 @@ class Runner:
         try:
             self._finish_day(session, flat=flat, reason=self._reason)
         except JournalError as error:
-            self._failed = True
+            self._ear.failed = True
             self._alarms("error", "critical", f"The end of the session is not journaled: {error}")
         vitals.close()
         return flat
@@ -342,69 +344,6 @@ class Runner:
             watch.flattened(self._clock.now(), why, found.verified, found.trouble or "")
         )
         return found.verified
-
-    # ------------------------------------------------------------ what the fold and the broker tell
-    def decided(self, name: str, row: Mapping[str, Any]) -> None:
-        """See `fold.Watcher`."""
-        self._vitals.decided(name, row)
-        if name == "fills":
-            self._house.filled()
-            self._overshot(row)
-
-    def _overshot(self, row: Mapping[str, Any]) -> None:
-        """Close what an order has opened that was to reduce, or had nothing left to fill."""
-        session = self._session
-        assert session is not None
-        if session.venue is None or row["position"] * row["side"] <= 0:
-            return
-        link = session.venue.book.links.get(row["order"])
-        turned = link is not None and link.approved.reduces and not link.approved.stop_ticks
-        if not turned and row["cause"] != r.CAUSES[r.OVERFILLED]:
-            return
-        k = int(row["contract"])
-        code = session.listings[k].code
-        text = f"{code}: an order of ours filled beyond the position and opened one: closed"
-        self._alarms(Topic.PROTECTION, "critical", text)
-        # Not from within the fold, which is telling the engine of this fill.
-        asyncio.get_running_loop().call_soon(self._house.flatten, k, r.NO_PROTECTION)
-
-    def approved(self, order: Approved) -> None:
-        """See `fold.Watcher`."""
-        self._vitals.approved(order)
-
-    def failed(self, error: StrategyError) -> None:
-        """The strategy raised: it is asked no more, and the account is made flat.
-
-        Live, the kill switch keeps it so, whatever starts the session again.
-        """
-        self._error("the strategy raised", error)
-        session = self._session
-        assert session is not None
-        why = session.stopping = f"the strategy raised: {error}"
-        self._failed = True
-        if session.plan.live:  # not from within the fold, which is telling the engine
-            asyncio.get_running_loop().call_soon(self._house.halt, why, r.KILL_SWITCH)
-
-    def _wake(self) -> None:
-        if self._session is not None:
-            self._session.fold.settle(self._clock.now())
-
-    def _of_broker(self, kind: str, facts: dict[str, Any]) -> None:
-        error = facts.pop("error", None)
-        self._vitals.of_broker(kind, facts)
-        if isinstance(error, BaseException):
-            self._error("the broker failed", error)
-
-    def _error(self, what: str, error: BaseException) -> None:
-        session = self._session
-        assert session is not None
-        trace = "".join(traceback.format_exception(error))
-        seq = session.fold.journal.write(
-            Kind.ERROR, session.timeline.now(), {"what": what, "error": repr(error), "trace": trace}
-        )
-        session.day.faults.append(f"{what}: {error}")
-        watch = session.alarms.watch
-        session.alarms.all(watch.error(self._clock.now(), what, error, seq))
 
 
 def _watch(plan: Plan, thresholds: Thresholds | None) -> Watch:
