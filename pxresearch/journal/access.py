@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pxresearch.errors import JournalError
 from pxresearch.journal.store import SEED, UNREADABLE, Stored, chain, check_format
-from pxresearch.journal.tail import left
+from pxresearch.journal.tail import left, tail_of
 
 _PAGE = 500  # rows a read takes at once: a reader never holds the file for long
 _BEHIND = """
@@ -70,6 +70,8 @@ def has_rows(path: Path) -> bool:
 
 def _with_tail(db: sqlite3.Connection, path: Path) -> None:
     """Put the rows of the tail behind the committed ones, for this connection."""
+    if not tail_of(path).is_file():
+        return
     row = db.execute("SELECT seq + n - 1, hash FROM rows ORDER BY seq DESC LIMIT 1").fetchone()
     last, head = row or (0, SEED)
     if rows := left(path, last):
