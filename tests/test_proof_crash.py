@@ -1,7 +1,7 @@
 """Crash anywhere: sessions killed at any write and any request, under faults, and started again.
 
 The venue, the hubs, the disk and the clock are the simulator's and this process'; what runs is the
-runner of a live session. 100 sessions by default, PXRESEARCH_PROOF=100 runs ten thousand. A failure
+runner of a live session. 60 sessions by default, PXRESEARCH_PROOF=170 runs ten thousand. A failure
 names its seed; `python -m tests.test_proof_crash SEED ...` plays it again.
 """
 
@@ -19,7 +19,7 @@ from tests import invariants
 from tests.crash_kit import Bench, run
 
 CHUNKS = 4
-EACH = 25 * int(os.environ.get("PXRESEARCH_PROOF", "1"))
+EACH = 15 * int(os.environ.get("PXRESEARCH_PROOF", "1"))
 
 
 @pytest.fixture(scope="module")
