@@ -106,6 +106,19 @@ def test_an_older_use_of_the_file_is_not_read(tmp_path: Path) -> None:
     journal.close()
 
 
+def test_the_tail_of_a_journal_that_was_moved_away_is_nobodys(tmp_path: Path) -> None:
+    """A damaged journal is put aside; the next one of that day does not begin with its rows."""
+    journal = begun(tmp_path / "a.journal")
+    assert journal.keep()
+    left = killed(journal.path, tmp_path / "killed")
+    left.unlink()
+    again = Journal(left, threaded=False)
+    assert again.last_seq == 0
+    again.close()
+    assert not tail_of(left).exists()
+    journal.close()
+
+
 def test_a_full_tail_is_a_matter_for_the_commit(tmp_path: Path) -> None:
     """With no room left `stored` waits for the disk, and then the tail is used again."""
     journal = begun(tmp_path / "a.journal")

@@ -81,6 +81,8 @@ class Journal:
         self.path = path
         self._clock = clock or WallClock()
         self._always, self._fsync_s = fsync == "always", fsync_s
+        if not path.exists():  # a tail without its journal is of one that was moved away
+            tail_of(path).unlink(missing_ok=True)
         self._store = Store(path)
         self._tail = self._take_over(not self._always and (threaded if tail is None else tail))
         self._committed = self._synced = self._store.last_seq
