@@ -258,8 +258,8 @@ def format_live_bench(report: dict[str, Any]) -> str:
     m = report["machine"]
     lines = [
         f"{m['platform']}, {m['cores']} cores, Python {m['python']}",
-        f"journal fsync: {report['latency']['fsync']}; an intent is committed before its order "
-        "leaves",
+        f"journal fsync: {report['latency']['fsync']}; an intent survives the process before "
+        "its order leaves",
     ]
     for name in ("latency", "load"):
         row = report[name]

@@ -5,7 +5,8 @@ to the same state, byte by byte, `explain` shows what stood behind one decision,
 it as polars frames.
 
 Disk use: 10 to 16 bytes a quote or trade, some hundred a decision, 5 KB a snapshot; a million
-events are about 16 MB. Files are kept until ``pxresearch journal prune`` takes the old paper ones.
+events are about 16 MB, and while it is written 1 MB stands beside it (`tail`). Files are kept until
+``pxresearch journal prune`` takes the old paper ones.
 
 What it proves: no row was changed, put in or taken out, from the first to the last that is there.
 Whoever rewrites a whole file can make a new chain; the head hash that ``journal verify`` prints,
