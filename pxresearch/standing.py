@@ -19,12 +19,10 @@ from pxresearch.sessions import CHICAGO, from_ns, trading_day
 
 OFF = "off"
 _LEVELS = {
-    "daily_loss_usd": "daily loss limit", "max_loss_usd": "maximum loss level",
-    "profit_lock_usd": "daily profit lock", "position_minis": "position",
-    "losses_in_a_row": "losses in a row",
+    "daily_loss_usd": ("daily loss limit", "USD"), "max_loss_usd": ("maximum loss level", "USD"),
+    "profit_lock_usd": ("daily profit lock", "USD"), "position_minis": ("position", "minis"),
+    "losses_in_a_row": ("losses in a row", "losses"),
 }  # fmt: skip
-_UNITS = {"daily_loss_usd": "USD", "max_loss_usd": "USD", "profit_lock_usd": "USD",
-          "position_minis": "minis", "losses_in_a_row": "losses"}  # fmt: skip
 _ORDERS = (
     ("order size", "max_order_qty", "contracts", 1),
     ("order value", "order_value", "USD", r.MICROS), ("price collar", "collar", "ticks", 1),
@@ -85,14 +83,14 @@ def _flag(rule: str, passes: object, says: str) -> Standing:
 
 def _levels(session: EngineSession) -> Iterator[Standing]:
     found = {one["limit"]: one for one in of_engine(session)["limits"]}
-    for key, rule in _LEVELS.items():
+    for key, (rule, unit) in _LEVELS.items():
         one = found.get(key)
         if one is None:
             yield Standing(rule=rule, set_to=OFF)
             continue
         passes = one["left"] > 0 or key == "losses_in_a_row"  # that one pauses, and says so above
         yield Standing(
-            rule=rule, set_to=one["allowed"], now=one["now"], left=one["left"], unit=_UNITS[key],
+            rule=rule, set_to=one["allowed"], now=one["now"], left=one["left"], unit=unit,
             passes=passes, says="" if passes else "nothing is left",
         )  # fmt: skip
 
