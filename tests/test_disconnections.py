@@ -11,6 +11,7 @@ import asyncio
 import re
 import tempfile
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -99,20 +100,12 @@ async def cable_pulled(one: Scene) -> Measured:
     return await back(one, watched, "feed stale")
 
 
-async def market_hub_cut(one: Scene) -> Measured:
+async def hub_cut(one: Scene, name: str) -> Measured:
     watched = Watched(one)
-    one.market.cut()
+    getattr(one, name).cut()
     await watched.come(15)
     assert one.resting == 0  # the entry that worked was taken back
-    return await back(one, watched, "market hub lost")
-
-
-async def user_hub_cut(one: Scene) -> Measured:
-    watched = Watched(one)
-    one.user.cut()
-    await watched.come(15)
-    assert one.resting == 0
-    return await back(one, watched, "user hub lost")
+    return await back(one, watched, f"{name} hub lost")
 
 
 async def user_hub_dumb(one: Scene) -> Measured:
@@ -185,8 +178,8 @@ Case = Callable[[Scene], Awaitable[Measured]]
 CASES: dict[str, tuple[Case, dict[str, float]]] = {
     "the network is cut": (network_cut, {}),
     "the cable is pulled": (cable_pulled, {}),
-    "the market hub is cut": (market_hub_cut, {}),
-    "the user hub is cut": (user_hub_cut, {}),
+    "the market hub is cut": (partial(hub_cut, name="market"), {}),
+    "the user hub is cut": (partial(hub_cut, name="user"), {}),
     "the user hub goes dumb": (user_hub_dumb, {}),
     "no quotes come": (feed_silent, {}),
     "REST is down, an order leaves": (rest_down_at_an_order, {}),
