@@ -104,7 +104,7 @@ class Broker(Protocol):
         """Take an order.
 
         What adds exposure leaves only once `after` (the journal) is done, and only while what it
-        was decided on, which came at `since` by our clock (ns UTC), is news.
+        was decided on, which happened at `since` by our clock (ns UTC), is news.
         """
         ...
 

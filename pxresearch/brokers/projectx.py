@@ -255,7 +255,7 @@ class ProjectXBroker:
                 return
             age_s = (self._clock.now() - since) / NS
             if age_s > self._settings.late_s:
-                text = f"not sent: what it was decided on came {age_s:.1f} s ago"
+                text = f"not sent: what it was decided on is {age_s:.1f} s old"
                 self._refused(order, text)
                 return
         if order.order in self._cancel_wanted:

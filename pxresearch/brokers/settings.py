@@ -14,8 +14,8 @@ class LiveSettings(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     late_s
-        An entry is not sent any more so long after what it was decided on had come: the disk was
-        slow, or the events had to wait while the account was read.
+        An entry is not sent any more so long after what it was decided on: the feed or the disk
+        was slow, or the events had to wait while the account was read.
     exit_s
         How long an order that reduces waits for the journal; then it is sent all the same.
     unknown_fill_s

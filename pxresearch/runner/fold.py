@@ -19,6 +19,7 @@ from pxresearch.brokers.session import EngineSession
 from pxresearch.core import records as r
 from pxresearch.errors import StrategyError
 from pxresearch.journal import Journal, Kind
+from pxresearch.runner.timeline import Timeline
 
 _KINDS = {
     "refusals": Kind.REFUSAL, "fills": Kind.FILL, "risk": Kind.RISK, "orders": Kind.ORDER,
@@ -55,8 +56,10 @@ class Fold:
         Quotes and trades told.
     """
 
-    def __init__(self, session: EngineSession, journal: Journal, watcher: Watcher) -> None:
-        self.session, self.journal = session, journal
+    def __init__(
+        self, session: EngineSession, journal: Journal, watcher: Watcher, timeline: Timeline
+    ) -> None:
+        self.session, self.journal, self._timeline = session, journal, timeline
         self.outbox = Outbox(session)
         self.broker: Broker | None = None
         self._watcher = watcher
@@ -128,7 +131,8 @@ class Fold:
             broker.cancel(number)
         for order in decided.orders:
             seq = self._write_order(order, ts)
-            broker.submit(order, self._after(seq), received)
+            since = self._timeline.happened(ts, received)
+            broker.submit(order, self._after(seq), since)
             self._watcher.approved(order)
 
     def _after(self, seq: int) -> Callable[[], Any]:

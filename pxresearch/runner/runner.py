@@ -153,7 +153,7 @@ class Runner:
         self._alarms.journal = journal
         day = Day(plan, start, start.session, journal, self._run, tuple(index), self._gap_s)
         day.open(now, start.told)
-        fold = Fold(start.session, journal, self._ear)
+        fold = Fold(start.session, journal, self._ear, timeline)
         for listing in listings:
             at.hubs.subscribe_contract(listing.id)
         stream = Stream(

@@ -53,6 +53,13 @@ class Timeline:
         self._last = ts
         return ts
 
+    def happened(self, ts: int, received: int) -> int:
+        """When by our clock something of that engine time was so; it came at `received`, or before.
+
+        What took longer on the way than others did is that much older than its receipt.
+        """
+        return min(received, ts + self.offset)
+
     def reached(self, ts: int) -> int:
         """Note an engine time that something else than the market has brought; it, or the last."""
         self._last = max(self._last, ts)

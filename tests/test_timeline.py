@@ -1,0 +1,74 @@
+"""The engine's time in a live session: the market's, never backward; and how old a thing is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+import pxresearch as px
+from pxresearch.clock import NS, VirtualClock
+from pxresearch.core import records as r
+from pxresearch.journal import Journal
+from pxresearch.runner.fold import Fold
+from pxresearch.runner.timeline import Timeline
+from tests import test_core_live as core
+
+START = 1_791_000_000 * NS
+MS = 1_000_000
+DELAYS = st.lists(st.integers(0, 5_000), min_size=1, max_size=40)
+
+
+@given(skew=st.integers(-3_000, 3_000), delays=DELAYS)
+def test_what_is_older_than_the_others_is_so_by_its_delay(skew: int, delays: list[int]) -> None:
+    """However wrong our clock is: only what is beyond the least time on the way makes it old."""
+    line = Timeline(VirtualClock(START))
+    for i, delay in enumerate(delays):
+        ts = START + i * NS
+        received = ts + (skew + delay) * MS
+        line.event(ts, received)
+        least = min(delays[: i + 1])
+        assert received - line.happened(ts, received) == (delay - least) * MS
+
+
+def test_nothing_is_younger_than_its_receipt() -> None:
+    """A stamp of the future does not make news of what came long ago."""
+    line = Timeline(VirtualClock(START))
+    line.event(START, START + 10 * MS)
+    assert line.happened(START + 60 * NS, START + NS) == START + NS
+
+
+@given(st.lists(st.integers(-2_000, 2_000), max_size=60))
+def test_time_never_goes_back(steps: list[int]) -> None:
+    """Events that come late are moved up to where the engine is, and counted."""
+    line, at, last = Timeline(VirtualClock(START)), START, 0
+    late = 0
+    for step in steps:
+        at += step * MS
+        got = line.event(at, at + 20 * MS)
+        assert got == max(at, last)
+        late += at < last
+        last = got
+    assert line.late == late
+
+
+def test_an_order_is_as_old_as_the_quote_behind_it(tmp_path: Path) -> None:
+    """Four seconds on the way, and received this moment: the broker is told of the four seconds."""
+    line, seen = Timeline(VirtualClock(core.MORNING)), []
+    journal = Journal(tmp_path / "a.journal", threaded=False)
+    watcher: Any = SimpleNamespace(decided=lambda *_: None, approved=lambda _: None)
+    fold = Fold(core.session(at_venue=True), journal, watcher, line)
+    broker: Any = SimpleNamespace(
+        submit=lambda order, after, since: seen.append(since), events=list
+    )
+    fold.broker = broker
+    for ts, delay, said in ((core.MORNING, 0, ()), (core.MORNING + NS, 4 * NS, (px.buy(1),))):
+        core._SAID["answer"] = said
+        got = ts + 10 * MS + delay
+        fold.market(r.QUOTES, 0, line.event(ts, got), core.BID, core.BID + 1, 10, 10, got)
+    core._SAID["answer"] = ()
+    assert seen == [core.MORNING + NS + 10 * MS]
+    journal.close()
