@@ -125,10 +125,16 @@ class Mirror:
         if quote is None or now - quote.received > max_age_s * NS:
             return None
         listing = self._directory.listing(contract_id)
-        return entry.profit(qty, self._entered(contract_id, qty), quote, listing)
+        return entry.profit(qty, self.entered(contract_id), quote, listing)
 
-    def _entered(self, contract_id: str, qty: int) -> int | None:
-        """Signed value at entry, micro-dollars: by the fills if all are held, else the average."""
+    def entered(self, contract_id: str) -> int | None:
+        """Signed value at entry, micro-dollars: by the fills if all are held, else the average.
+
+        0 when flat; None where it cannot be known.
+        """
+        qty = self.position(contract_id)
+        if qty == 0:
+            return 0
         listing = self._directory.listing(contract_id)
         if self._base.get(contract_id, 0) == 0:
             ours = (f for f in self.fills.values() if f.contract_id == contract_id)

@@ -21,6 +21,7 @@ from pxresearch.errors import UsageError
 from pxresearch.gateway.contracts import Listing
 from pxresearch.gateway.mirror import Mirror
 from pxresearch.programmes import Programme
+from pxresearch.runner.figures import balance_off
 
 
 class Seed(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,13 +75,16 @@ def adopt_account(
     held = int(e["level"])
     if fresh or level is not None:
         held = _level(programme, balance - made, level, practice)
-    if fresh or inputs or balance != int(e["balance"]):
-        if not fresh:
+    off = 0 if fresh or inputs else balance_off(session, mirror, listings)
+    if fresh or inputs or off or held != int(e["level"]):
+        if not fresh and (inputs or off):
             words.append(
                 f"the balance is {balance / 1e6:,.2f} USD at the venue, the journal had "
                 f"{int(e['balance']) / 1e6:,.2f}"
             )
-        inputs.append(Input(r.COMMAND, 0, now, r.ACCOUNT_IS, balance, balance - made, held))
+        # What is open here has its own lots, and the balance that goes with them.
+        kept = balance if fresh or inputs else int(e["balance"]) - off
+        inputs.append(Input(r.COMMAND, 0, now, r.ACCOUNT_IS, kept, balance - made, held))
     return Seed(inputs=tuple(inputs), words=tuple(words))
 
 

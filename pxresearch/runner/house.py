@@ -20,11 +20,11 @@ from pxresearch.gateway.records import Hub
 from pxresearch.journal import Kind
 from pxresearch.monitor import Topic
 from pxresearch.runner.account import differences
+from pxresearch.runner.figures import balance_off
 from pxresearch.runner.flattimes import FlattenTimes
 from pxresearch.runner.session import Session
 from pxresearch.runner.tokenwatch import TokenWatch
 
-CENT = 10_000  # micro-dollars
 _RULES = {"daily_loss": r.DAILY_LOSS_LIMIT, "max_order_qty": r.ORDER_QTY, "max_size": r.SIZE_TENTHS}
 
 
@@ -309,12 +309,11 @@ class House:
         self._asking = asyncio.ensure_future(self._ask_balance())
 
     def _difference(self) -> int:
-        """Own balance less the venue's, micro-dollars; 0 within a cent."""
-        mirror = self._s.mirror
+        """Own balance less the venue's, micro-dollars; see `figures`."""
+        s, mirror = self._s, self._s.mirror
         if mirror is None or mirror.account is None:
             return 0
-        off = int(self._s.engine.engine["balance"][0]) - mirror.account.balance
-        return off if abs(off) > CENT else 0
+        return balance_off(s.engine, mirror, s.listings)
 
     async def _ask_balance(self) -> None:
         """The account's event may be late: ask before anything is believed."""
