@@ -153,11 +153,22 @@ class Stage:
         self.bid = bid
         self.venue.venue.quote(self.contract_id, bid, bid + 1 if ask is None else ask, 50, 50)
 
+    def odd(self, members: dict[str, str]) -> None:
+        """Tell of a quote that the exchange never saw: JSON by member."""
+        self.venue.venue.odd_quote(self.contract_id, members)
+
     async def show(self, bid: int, *signals: Any, ask: int | None = None) -> None:
         """A quote, what the strategy says to it, and all that comes of it in the same moment."""
+        await self._heard(lambda: self.quote(bid, ask), signals)
+
+    async def tell(self, members: dict[str, str], *signals: Any) -> None:
+        """The same with an odd quote."""
+        await self._heard(lambda: self.odd(members), signals)
+
+    async def _heard(self, act: Callable[[], None], signals: Any) -> None:
         said: list[Any] = [signals]
         self.say(lambda *_: said.pop() if said else px.hold())
-        self.quote(bid, ask)
+        act()
         await self.pause(TURN_S)
         assert not said, "the strategy was not asked"
 

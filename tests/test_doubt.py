@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from pxresearch.clock import NS
 from pxresearch.journal import Kind
 from pxresearch.runner import Ended
-from pxresearch.runner.doubt import EVENTS, NS_APART, Doubt
+from pxresearch.runner.agreement import EVENTS, NS_APART
+from pxresearch.runner.doubt import Doubt
 from tests.session_kit import floor, run
 
 LEVEL = 98_000

@@ -298,6 +298,26 @@ def test_no_record_raises(rows: list[bytes]) -> None:
         reader(hub).read(rows, 1)
 
 
+@pytest.mark.parametrize("price", [1e308, -1e308])
+def test_a_number_beyond_every_price_is_no_quote(price: float) -> None:
+    """What cannot be counted in ticks is put aside, and the next record is read."""
+    one = reader()
+    bad, good = row("GatewayQuote", ID, {**QUOTE, "bestBid": price}), row("GatewayQuote", ID, QUOTE)
+    assert [type(e) for e in one.read([bad, good], 1)] == [Notice, Quote]
+
+
+@pytest.mark.parametrize("volume", [1e300, 2.0**31, -1.0])
+def test_a_size_that_cannot_be_counted_is_no_trade(volume: float) -> None:
+    """The core counts contracts in 32 bits, and none below zero."""
+    trade = {
+        "symbolId": "F.US.MNQ", "price": 25_000.25, "timestamp": "2026-10-01T14:30:01Z", "type": 0,
+        "volume": 1,
+    }  # fmt: skip
+    one = reader()
+    rows = [row("GatewayTrade", ID, [{**trade, "volume": n}]) for n in (volume, 2)]
+    assert [type(e) for e in one.read(rows, 1)] == [Notice, Trade]
+
+
 def test_pings_and_the_rest_of_the_protocol_are_silent() -> None:
     """Pings, stream items and sequence numbers are nothing to tell; completions are put aside."""
     one = reader()

@@ -13,6 +13,7 @@ import pxresearch as px
 from pxresearch.clock import NS, VirtualClock
 from pxresearch.core import records as r
 from pxresearch.journal import Journal
+from pxresearch.runner.agreement import EVENTS, NS_APART
 from pxresearch.runner.fold import Fold
 from pxresearch.runner.timeline import Timeline
 from tests import test_core_live as core
@@ -72,3 +73,32 @@ def test_an_order_is_as_old_as_the_quote_behind_it(tmp_path: Path) -> None:
     core._SAID["answer"] = ()
     assert seen == [core.MORNING + NS + 10 * MS]
     journal.close()
+
+
+def test_one_stamp_of_the_future_moves_nothing() -> None:
+    """An hour ahead, once: receipt counts; the next stamp is as good as before."""
+    line = Timeline(VirtualClock(START))
+    assert line.event(START, START + 20 * MS) == START
+    assert line.event(START + 3_600 * NS, START + NS) == START + NS
+    assert (line.doubted, line.late) == (1, 0)
+    assert line.event(START + 2 * NS, START + 2 * NS + 20 * MS) == START + 2 * NS
+
+
+@given(ahead=st.integers(61, 80_000))
+def test_a_slow_clock_of_ours_is_found_out(ahead: int) -> None:
+    """Stamps that go on being ahead are the market's time, once they have agreed long enough."""
+    line = Timeline(VirtualClock(START))
+    for i in range(EVENTS + 3):
+        received = START + i * NS
+        got = line.event(received + ahead * NS, received)
+        settled = i + 1 >= EVENTS and i * NS >= NS_APART
+        assert got == received + (ahead * NS if settled else 0)
+
+
+def test_a_stamp_of_another_day_is_never_a_time() -> None:
+    """However many agree."""
+    line = Timeline(VirtualClock(START))
+    for i in range(50):
+        received = START + i * NS
+        assert line.event(received + 2 * 86_400 * NS, received) == received
+    assert line.doubted == 50

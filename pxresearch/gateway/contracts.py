@@ -10,6 +10,7 @@ I/O: none
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from fractions import Fraction
@@ -63,6 +64,8 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
         """
         if isinstance(price, float):
             near = price * self.tick.denominator / self.tick.numerator
+            if not math.isfinite(near):
+                raise OffGridPrice(f"{self.code}: {price} is no price")
             whole = round(near)
             if abs(near - whole) < _GRID:
                 return whole

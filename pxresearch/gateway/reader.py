@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from pxresearch.clock import NS
-from pxresearch.errors import GatewayError, OffGridPrice
+from pxresearch.errors import GatewayError, NotUnderstood, OffGridPrice
 from pxresearch.gateway import wire
 from pxresearch.gateway.contracts import Directory, Listing
 from pxresearch.gateway.records import Depth, Event, Gap, Hub, Notice, Quote, Trade, Update
@@ -28,6 +28,7 @@ _IGNORED = (2, 4, 5, 8, 9)  # of the hub protocol, but nothing that ProjectX use
 _CALL = msgspec.json.Decoder(wire.MarketCall)
 _RECORD = msgspec.json.Decoder(wire.Event)
 _PRICES = 4096  # of a contract, kept with their ticks
+_MOST_SIZE = 2**31  # exclusive; the core counts contracts in int32
 Item = TypeVar("Item", wire.TapeTrade, wire.DepthItem)
 _SIDES = {wire.TapeSide.BUY: 1, wire.TapeSide.SELL: -1}
 
@@ -181,7 +182,7 @@ class Reader:
                 ts=wire.to_ns(item.timestamp),
                 received=received,
                 price=listing.to_ticks(item.price),
-                size=int(item.volume),
+                size=_size(item.volume),
                 side=_SIDES.get(item.type, 0),
             )
 
@@ -262,3 +263,9 @@ class Reader:
     def _unreadable(self, text: str, received: int, out: list[Event]) -> None:
         self.junk += 1
         out += self.notices.say("unreadable", text, received)
+
+
+def _size(volume: float) -> int:
+    if not 0 <= volume < _MOST_SIZE:
+        raise NotUnderstood(f"{volume:g} contracts cannot have been traded")
+    return int(volume)

@@ -2,8 +2,8 @@
 
 One senseless quote (a bid of 0 in an empty book) would be a loss beyond every limit, and close the
 position and the day. So a price far from the last believed one waits: where a quote's other side is
-near it counts as missing, and else it is believed once several events in a row, over some seconds,
-agree on the new level. Stops that work at the venue do not wait for this.
+near it counts as missing, and else it is believed once events agree on the new level (`agreement`).
+Stops that work at the venue do not wait for this.
 
 Prices are ticks, times ns UTC.
 
@@ -12,14 +12,12 @@ I/O: none
 
 from __future__ import annotations
 
-from pxresearch.clock import NS
 from pxresearch.core.records import NO_ASK, NO_BID
+from pxresearch.runner.agreement import Agreement
 
 FAR = 10
 """Percent of the last price; the daily limits of equity index futures begin at 7."""
 LEAST_TICKS = 100  # and no less than this, for prices near zero
-EVENTS = 3
-NS_APART = 3 * NS  # from the first of them to the one that is believed
 
 
 class Doubt:
@@ -36,7 +34,7 @@ class Doubt:
     def __init__(self) -> None:
         self.last: int | None = None
         self.passed = 0
-        self._level, self._agreed, self._since = 0, 0, 0
+        self._elsewhere = Agreement(_near)
 
     def take(self, bid: int | None, ask: int | None, now: int) -> tuple[int | None, int | None]:
         """What is believed of a quote; a trade is one with one side. None: nothing of that side."""
@@ -45,20 +43,14 @@ class Doubt:
         last = self.last
         near = [price for price in sides if last is None or _near(price, last)]
         if len(near) < len(told):
-            if sides and not near and self._agree(sum(sides) // len(sides), now):
+            if sides and not near and self._elsewhere.reached(sum(sides) // len(sides), now):
                 near = sides
             else:
                 self.passed += 1
         if near:
-            self.last, self._agreed = sum(near) // len(near), 0
+            self.last = sum(near) // len(near)
+            self._elsewhere.broken()
         return bid if bid in near else None, ask if ask in near else None
-
-    def _agree(self, level: int, now: int) -> bool:
-        """Whether the market has stayed at another level for long enough."""
-        if not self._agreed or not _near(level, self._level):
-            self._level, self._agreed, self._since = level, 0, now
-        self._agreed += 1
-        return self._agreed >= EVENTS and now - self._since >= NS_APART
 
 
 def _near(price: int, level: int) -> bool:

@@ -11,6 +11,7 @@ import msgspec
 
 from pxresearch import journal
 from pxresearch.brokers.base import Input
+from pxresearch.clock import NS
 from pxresearch.core import records as r
 from pxresearch.gateway.records import (
     Event,
@@ -62,7 +63,7 @@ class Events:
         sides = self._believed(k, quote.bid, quote.ask, quote)
         if sides == (None, None):
             return
-        ts = s.timeline.event(quote.ts, quote.received)
+        ts = self._time(quote)
         if ts >= s.day_end:
             roll(ts)
         s.received[k] = quote.received
@@ -76,7 +77,7 @@ class Events:
         k = s.index.get(trade.contract_id)
         if k is None or self._believed(k, trade.price, None, trade)[0] is None:
             return
-        ts = s.timeline.event(trade.ts, trade.received)
+        ts = self._time(trade)
         if ts >= s.day_end:
             roll(ts)
         s.received[k] = trade.received
@@ -97,6 +98,18 @@ class Events:
             text = f"{code}: {far} ticks is far from the last price of {last}: passed over"
             s.alarms("price", "warning", text, subject=code)
         return sides
+
+    def _time(self, event: Quote | Trade) -> int:
+        """Its engine time; a stamp that is not believed is told."""
+        s, timeline = self._s, self._s.timeline
+        before = timeline.doubted
+        ts = timeline.event(event.ts, event.received)
+        if timeline.doubted != before:
+            ahead = (event.ts - event.received) / NS
+            code = s.listings[s.index[event.contract_id]].code
+            text = f"{code}: a quote or trade is stamped {ahead:,.0f} s ahead of our clock"
+            s.alarms("clock", "warning", f"{text}: its receipt counts", subject=code)
+        return ts
 
     # ------------------------------------------------------------ the account and the connection
     def _other(self, event: Event) -> None:

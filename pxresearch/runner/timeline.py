@@ -4,14 +4,22 @@ The engine lives in exchange time. Between events its timers are driven by our c
 is ahead of the venue and less a moment in which quotes may still be on their way; so a bar closes
 on the same event as in a replay of the recording.
 
+One senseless stamp, an hour ahead, would close the position and end the day. So a stamp that is far
+ahead of our clock, as those before it were not, waits until others agree (`agreement`): until then
+receipt counts. Where our clock is slow they do agree, and deadlines follow the market's.
+
 I/O: none
 """
 
 from __future__ import annotations
 
 from pxresearch.clock import NS, Clock
+from pxresearch.runner.agreement import Agreement
 
 _WINDOW_NS = 300 * NS
+AHEAD_NS = 60 * NS
+MOST_AHEAD_NS = 24 * 3600 * NS
+"""A stamp that far ahead is never believed, however many agree."""
 
 
 class Timeline:
@@ -29,6 +37,8 @@ class Timeline:
     ----------
     late
         Events that came after the engine's time had passed them; they were moved up to it.
+    doubted
+        Events whose stamp was not believed.
     """
 
     def __init__(self, clock: Clock, *, lag_s: float = 0.25, most_s: float = 2.0) -> None:
@@ -38,10 +48,15 @@ class Timeline:
         self._least: int | None = None  # of the present window
         self._before: int | None = None  # of the window before
         self._since = 0
-        self.late = 0
+        self._ahead = 0  # of our clock, by the last stamp that was believed
+        self._elsewhere = Agreement(lambda one, other: abs(one - other) <= AHEAD_NS)
+        self.late = self.doubted = 0
 
     def event(self, ts: int, received: int) -> int:
         """Engine time of an event of the market."""
+        if not self._believe(ts - received, received):
+            self.doubted += 1
+            ts = received
         delay = received - ts
         if self._least is None or delay < self._least:
             self._least = delay
@@ -52,6 +67,16 @@ class Timeline:
             return self._last
         self._last = ts
         return ts
+
+    def _believe(self, ahead: int, received: int) -> bool:
+        """Whether a stamp that far ahead of our clock is a time."""
+        if ahead > self._ahead + AHEAD_NS and (
+            ahead > MOST_AHEAD_NS or not self._elsewhere.reached(ahead, received)
+        ):
+            return False
+        self._ahead = max(ahead, 0)
+        self._elsewhere.broken()
+        return True
 
     def happened(self, ts: int, received: int) -> int:
         """When by our clock something of that engine time was so; it came at `received`, or before.
