@@ -171,6 +171,7 @@ async def token_refused(one: Scene) -> Measured:
     left = one.session.at.rest.token_left_s
     assert left is not None
     assert left > 60
+    assert watched.passed - told > 300  # it is tried for minutes before hope is given up
     return watched.result("the token is not renewed", told)
 
 

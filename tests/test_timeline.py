@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
-
 from hypothesis import given
 from hypothesis import strategies as st
 
-import pxresearch as px
 from pxresearch.clock import NS, VirtualClock
-from pxresearch.core import records as r
-from pxresearch.journal import Journal
 from pxresearch.runner.agreement import EVENTS, NS_APART
-from pxresearch.runner.fold import Fold
 from pxresearch.runner.timeline import Timeline
-from tests import test_core_live as core
 
 START = 1_791_000_000 * NS
 MS = 1_000_000
@@ -54,25 +45,6 @@ def test_time_never_goes_back(steps: list[int]) -> None:
         late += at < last
         last = got
     assert line.late == late
-
-
-def test_an_order_is_as_old_as_the_quote_behind_it(tmp_path: Path) -> None:
-    """Four seconds on the way, and received this moment: the broker is told of the four seconds."""
-    line, seen = Timeline(VirtualClock(core.MORNING)), []
-    journal = Journal(tmp_path / "a.journal", threaded=False)
-    watcher: Any = SimpleNamespace(decided=lambda *_: None, approved=lambda _: None)
-    fold = Fold(core.session(at_venue=True), journal, watcher, line)
-    broker: Any = SimpleNamespace(
-        submit=lambda order, after, since: seen.append(since), events=list
-    )
-    fold.broker = broker
-    for ts, delay, said in ((core.MORNING, 0, ()), (core.MORNING + NS, 4 * NS, (px.buy(1),))):
-        core._SAID["answer"] = said
-        got = ts + 10 * MS + delay
-        fold.market(r.QUOTES, 0, line.event(ts, got), core.BID, core.BID + 1, 10, 10, got)
-    core._SAID["answer"] = ()
-    assert seen == [core.MORNING + NS + 10 * MS]
-    journal.close()
 
 
 def test_one_stamp_of_the_future_moves_nothing() -> None:

@@ -165,7 +165,7 @@ class Events:
         else:
             for fill in sorted(mirror.fills.values(), key=lambda f: (f.ts, f.id)):
                 venue.saw(fill)
-                venue.resynced()  # at once: what a later one realizes depends on it
+            venue.resynced()
         s.fold.settle(s.clock.now())
         seed = adopt_account(
             s.engine, mirror, s.listings, s.engine.programme, now=now,
