@@ -25,6 +25,7 @@ from pxresearch.journal import (
     read,
 )
 from pxresearch.journal.files import KEEP_SESSIONS
+from pxresearch.journal.tail import tail_of
 from tests.journal_play import DAY, end_of, header_of, play
 
 LATER = DAY + timedelta(days=1)
@@ -201,18 +202,20 @@ def test_pruning_never_takes_what_somebody_needs(there: list[Listed], keep: int)
 
 
 def test_prune_deletes_only_when_it_is_told_to(tmp_path: Path, capsys) -> None:
-    """Without --yes it lists."""
+    """Without --yes it lists; with it nothing of a journal is left, its tail included."""
     for age in (0, 500):
         path = path_of(tmp_path / "7", "paper", DAY - timedelta(days=age))
         journal = Journal(path, threaded=False)
         journal.write(Kind.RUN, 1, HEADERS[0])
         journal.write(Kind.END, 2, end_of(HEADERS[0], complete=age == 0))
         journal.close()
+        tail_of(path).touch()
     where = ("--state", str(tmp_path))
     assert "add --yes" in run(capsys, "prune", *where)
     assert len(listing(tmp_path)) == 2
     assert not run_json(capsys, "prune", *where, "--keep-days", "600", "--yes")["journals"]
     assert len(run_json(capsys, "prune", *where, "--yes")["journals"]) == 1
     assert [one.day for one in listing(tmp_path)] == [DAY]
+    assert len(list((tmp_path / "7").iterdir())) == 2
     with pytest.raises(UsageError, match="no journal of 2025"):
         find(listing(tmp_path), "2025-01-01")

@@ -147,12 +147,13 @@ def test_a_refusing_disk_keeps_nothing_that_opens(tmp_path: Path) -> None:
     assert not journal.keep()
     with pytest.raises(JournalError, match="full"):
         asyncio.run(_stored(journal))
-    with pytest.raises(JournalError, match=r"29 rows stand in a\.journal-tail until the next"):
+    journal.write(Kind.NOTE, 2, {"i": 2})
+    with pytest.raises(JournalError, match=r"30 rows stand in a\.journal-tail until the next"):
         journal.close()
     again = Journal(tmp_path / "a.journal", threaded=False)
     pages(again, None)
     again.close()
-    assert [row.data["i"] for row in read(again.path, (Kind.NOTE,))] == [*range(2, 30), 1]
+    assert [row.data["i"] for row in read(again.path, (Kind.NOTE,))] == [*range(2, 30), 1, 2]
 
 
 async def _stored(journal: Journal) -> None:
