@@ -60,8 +60,8 @@ __all__ = sorted(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]
 
 if TYPE_CHECKING:
     from pxresearch.backtesting import backtest as backtest  # noqa: I001  indicators fill lines
-    from pxresearch.brokers.session import FillModel as FillModel
-    from pxresearch.brokers.session import Latency as Latency
+    from pxresearch.brokers.fillmodel import FillModel as FillModel
+    from pxresearch.brokers.fillmodel import Latency as Latency
     from pxresearch.catalog import Catalog as Catalog
     from pxresearch.core.indicators import (
         Adx as Adx, Atr as Atr, Bollinger as Bollinger, Donchian as Donchian, Ema as Ema,

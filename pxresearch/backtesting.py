@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pxresearch.brokers.fillmodel import FillModel, Latency
 from pxresearch.brokers.replay import Replay
-from pxresearch.brokers.session import FillModel, Latency
 from pxresearch.errors import UsageError
 from pxresearch.programmes import Programme, programme
 from pxresearch.strategy import Strategy

@@ -162,7 +162,7 @@ def _run(request: _Request, catalog: Path, *, compiled: bool, hidden: bool) -> A
 
     path, name = find_strategy(request.strategy)
     from pxresearch.backtesting import backtest as run
-    from pxresearch.brokers.session import Latency
+    from pxresearch.brokers.fillmodel import Latency
     from pxresearch.programmes import programme
     from pxresearch.strategy import load_strategy
     from pxresearch.tickdata import load

@@ -196,7 +196,7 @@ async def _check_account(rest: Any, account: int, *, live: bool) -> None:
 
 # ------------------------------------------------------------------ the plan
 def _plan(asked: _Asked, directory: Any, now: int) -> tuple[Plan, Thresholds | None]:
-    from pxresearch.brokers.session import FillModel, Latency
+    from pxresearch.brokers.fillmodel import FillModel, Latency
     from pxresearch.programmes import micros, programme
     from pxresearch.promotion import Identity, source_hash
     from pxresearch.runner import LIVE, PAPER, Plan

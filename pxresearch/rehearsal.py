@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
-from pxresearch.brokers.session import FillModel
+from pxresearch.brokers.fillmodel import FillModel
 from pxresearch.gateway.contracts import Directory
 from pxresearch.gateway.credentials import Credentials
 from pxresearch.gateway.hubs import Hubs

@@ -9,11 +9,13 @@ import numpy as np
 
 import pxresearch as px
 from pxresearch.brokers.base import Holding
+from pxresearch.brokers.feeds import Feed
+from pxresearch.brokers.fillmodel import FillModel
 from pxresearch.brokers.outbox import Outbox, bare_legs
 from pxresearch.brokers.paper import PaperBroker
 from pxresearch.brokers.projectx import ProjectXBroker
 from pxresearch.brokers.replay import Replay
-from pxresearch.brokers.session import EngineSession, Feed, FillModel
+from pxresearch.brokers.session import EngineSession
 from pxresearch.core import records as r
 from pxresearch.gateway.contracts import Directory
 from pxresearch.gateway.credentials import Credentials

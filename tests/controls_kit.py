@@ -15,7 +15,7 @@ from typing import Any
 import pxresearch as px
 from pxresearch.accountdir import Latch, account_folder
 from pxresearch.alerts import Alert
-from pxresearch.brokers.session import FillModel
+from pxresearch.brokers.fillmodel import FillModel
 from pxresearch.clock import NS
 from pxresearch.gateway.hubs import Hubs
 from pxresearch.gateway.records import Hub

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from pxresearch.accountdir import Latch, account_folder
-from pxresearch.brokers.session import FillModel
+from pxresearch.brokers.fillmodel import FillModel
 from pxresearch.clock import NS, VirtualClock
 from pxresearch.errors import PxError
 from pxresearch.gateway.records import Hub

@@ -12,7 +12,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 import pxresearch as px
-from pxresearch.brokers.session import EngineSession, Feed, FillModel
+from pxresearch.brokers.feeds import Feed
+from pxresearch.brokers.fillmodel import FillModel
+from pxresearch.brokers.session import EngineSession
 from pxresearch.core import records as r
 from pxresearch.programmes import Programme
 from pxresearch.sessions import to_ns

@@ -17,7 +17,7 @@ import msgspec
 import pxresearch as px
 from pxresearch.accountdir import Latch, account_folder
 from pxresearch.alerts import Alert
-from pxresearch.brokers.session import FillModel
+from pxresearch.brokers.fillmodel import FillModel
 from pxresearch.clock import NS, Clock, PacedClock, WallClock
 from pxresearch.gateway.contracts import Directory
 from pxresearch.gateway.credentials import Credentials

@@ -10,7 +10,9 @@ import sys
 from pathlib import Path
 
 from pxresearch.accountdir import AccountLock, Latch
-from pxresearch.brokers.session import EngineSession, Feed, FillModel
+from pxresearch.brokers.feeds import Feed
+from pxresearch.brokers.fillmodel import FillModel
+from pxresearch.brokers.session import EngineSession
 from pxresearch.clock import NS, WallClock
 from pxresearch.core import records as r
 from pxresearch.emergency import URGENT

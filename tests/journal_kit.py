@@ -15,7 +15,8 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from pxresearch.brokers.session import EngineSession, FillModel
+from pxresearch.brokers.fillmodel import FillModel
+from pxresearch.brokers.session import EngineSession
 from pxresearch.core import records as r
 from pxresearch.core.jit import core_stamp
 from pxresearch.errors import StrategyError

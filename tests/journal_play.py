@@ -7,7 +7,8 @@ from datetime import date
 from pathlib import Path
 
 from pxresearch import __version__
-from pxresearch.brokers.session import EngineSession, FillModel
+from pxresearch.brokers.fillmodel import FillModel
+from pxresearch.brokers.session import EngineSession
 from pxresearch.core import records as r
 from pxresearch.core.jit import core_stamp
 from pxresearch.instruments import contract

@@ -6,8 +6,10 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from pxresearch.brokers.feeds import Feed
+from pxresearch.brokers.fillmodel import FillModel, Latency
 from pxresearch.brokers.replay import _set_stream
-from pxresearch.brokers.session import EngineSession, Feed, FillModel, Latency
+from pxresearch.brokers.session import EngineSession
 from pxresearch.core import records as r
 from pxresearch.core.signals import Signal
 from pxresearch.instruments import contract

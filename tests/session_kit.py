@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pxresearch.brokers.session import FillModel
+from pxresearch.brokers.fillmodel import FillModel
 from pxresearch.clock import NS, VirtualClock
 from pxresearch.gateway.hubs import Hubs
 from pxresearch.gateway.records import Hub

@@ -12,7 +12,7 @@ import pytest
 
 import pxresearch as px
 from pxresearch.backtesting import backtest
-from pxresearch.brokers.session import FillModel, Latency
+from pxresearch.brokers.fillmodel import FillModel, Latency
 from pxresearch.errors import (
     AmbiguousInput,
     CatalogError,

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 import pxresearch as px
+from pxresearch.brokers.fillmodel import FillModel, Latency
 from pxresearch.brokers.replay import Replay
-from pxresearch.brokers.session import FillModel, Latency
 from pxresearch.core import records as r
 from pxresearch.sessions import to_ns
 from pxresearch.tickdata import ticks

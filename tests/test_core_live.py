@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pxresearch as px
-from pxresearch.brokers.session import EngineSession, Feed, FillModel
+from pxresearch.brokers.feeds import Feed
+from pxresearch.brokers.fillmodel import FillModel
+from pxresearch.brokers.session import EngineSession
 from pxresearch.core import records as r
 from tests.desk import MINUTE, MORNING, SECOND, Desk, chicago
 

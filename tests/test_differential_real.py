@@ -12,8 +12,8 @@ from types import SimpleNamespace
 import pytest
 
 import pxresearch as px
+from pxresearch.brokers.fillmodel import FillModel, Latency
 from pxresearch.brokers.replay import Replay
-from pxresearch.brokers.session import FillModel, Latency
 from pxresearch.sessions import schedule
 from tests import oracle
 from tests.real_engine import dicts

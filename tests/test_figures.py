@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pxresearch.brokers.base import Input
-from pxresearch.brokers.session import EngineSession, Feed, FillModel
+from pxresearch.brokers.feeds import Feed
+from pxresearch.brokers.fillmodel import FillModel
+from pxresearch.brokers.session import EngineSession
 from pxresearch.core import records as r
 from pxresearch.gateway.mirror import Mirror
 from pxresearch.gateway.records import Account, Fill

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import pxresearch as px
+from pxresearch.brokers.fillmodel import FillModel
 from pxresearch.brokers.replay import Replay
-from pxresearch.brokers.session import FillModel
 from pxresearch.core import records as r
 from tests import invariants
 from tests.desk import SECOND, Desk, chicago

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pxresearch.brokers.session import FillModel, Latency
+from pxresearch.brokers.fillmodel import FillModel, Latency
 from pxresearch.clock import NS, VirtualClock
 from pxresearch.errors import JournalError, UsageError
 from pxresearch.journal import Gap, Input, Journal, Kind, Row, check, read, verify

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pxresearch as px
+from pxresearch.brokers.fillmodel import FillModel, Latency
 from pxresearch.brokers.replay import Replay
-from pxresearch.brokers.session import FillModel, Latency
 from pxresearch.core import records as r
 from pxresearch.tickdata import ticks
 from tests.desk import MINUTE, MORNING, SECOND

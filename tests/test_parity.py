@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import pxresearch as px
-from pxresearch.brokers.session import FillModel, Latency
+from pxresearch.brokers.fillmodel import FillModel, Latency
 from pxresearch.demo import make_demo
 from pxresearch.drift.recording import parts
 from pxresearch.drift.replay import check_parts

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 import pxresearch as px
-from pxresearch.brokers.session import FillModel, Latency
+from pxresearch.brokers.fillmodel import FillModel, Latency
 from pxresearch.clock import NS
 from pxresearch.drift.recording import parts
 from pxresearch.drift.replay import check_parts

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pxresearch.brokers.session import FillModel, Latency
+from pxresearch.brokers.fillmodel import FillModel, Latency
 from pxresearch.drift.report import DayCheck, DriftReport, store
 from pxresearch.errors import UsageError
 from pxresearch.journal import Journal, Kind

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import pxresearch as px
-from pxresearch.brokers.session import FillModel, Latency
+from pxresearch.brokers.fillmodel import FillModel, Latency
 from pxresearch.core import records as r
 from pxresearch.programmes import NewsWindow
 from tests import invariants

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 import pxresearch as px
-from pxresearch.brokers.session import EngineSession, Feed, FillModel
+from pxresearch.brokers.feeds import Feed
+from pxresearch.brokers.fillmodel import FillModel
+from pxresearch.brokers.session import EngineSession
 from pxresearch.core import records as r
 from pxresearch.errors import StrategyError, UnknownName, UsageError
 from pxresearch.sessions import to_ns

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 import pxresearch as px
 from pxresearch.block import canonical
+from pxresearch.brokers.feeds import Feed
+from pxresearch.brokers.fillmodel import FillModel, Latency
 from pxresearch.brokers.replay import Replay, _set_stream
-from pxresearch.brokers.session import LOG_ROWS, EngineSession, Feed, FillModel, Latency
+from pxresearch.brokers.session import LOG_ROWS, EngineSession
 from pxresearch.core import records as r
 from pxresearch.tickdata import Ticks
 from tests import invariants

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pxresearch as px
+from pxresearch.brokers.fillmodel import FillModel, Latency
 from pxresearch.brokers.replay import Replay
-from pxresearch.brokers.session import EngineSession, FillModel, Latency
+from pxresearch.brokers.session import EngineSession
 from pxresearch.core.layout import Layout
 from pxresearch.sessions import to_ns
 from pxresearch.tickdata import ticks as make_ticks

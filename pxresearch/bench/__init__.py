@@ -208,7 +208,9 @@ def store(folder: str, code: str, arrays: dict[str, Any]) -> None:
 def _step_us(count: int) -> float:
     """Median time of one live event from Python, microseconds."""
     from pxresearch.bench import data, strategies
-    from pxresearch.brokers.session import EngineSession, Feed, FillModel
+    from pxresearch.brokers.feeds import Feed
+    from pxresearch.brokers.fillmodel import FillModel
+    from pxresearch.brokers.session import EngineSession
     from pxresearch.core.records import QUOTES
     from pxresearch.instruments import contract
 

@@ -28,7 +28,7 @@ from pxresearch.bench import machine
 from pxresearch.bench.gateway import MNQ, percentiles, report_of, unlimited
 from pxresearch.bench.hubsource import ACCOUNT
 from pxresearch.bench.livesource import BALANCE
-from pxresearch.brokers.session import FillModel
+from pxresearch.brokers.fillmodel import FillModel
 from pxresearch.clock import WallClock
 from pxresearch.core.indicators import Ema, ema
 from pxresearch.errors import PxError

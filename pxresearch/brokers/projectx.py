@@ -34,7 +34,6 @@ from pxresearch.gateway.outcome import Accepted, Outcome, Rejected, Unknown
 from pxresearch.gateway.records import Account, Fill, Order, Position
 from pxresearch.gateway.rest import Rest
 from pxresearch.gateway.tags import ENTRY, make_tag, read_tag
-from pxresearch.gateway.wire import OrderStatus, OrderType
 
 Record = Account | Order | Position | Fill
 Note = Callable[[str, dict[str, Any]], None]
@@ -90,7 +89,6 @@ class ProjectXBroker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._flattening: dict[int, asyncio.Task[None]] = {}
         self._cancel_wanted: set[int] = set()
-        self._aligned: set[int] = set()
         self._adopted = False
         self.last_flat: dict[int, Flat] = {}
         self.hold: Callable[[], str] = lambda: ""
@@ -307,28 +305,10 @@ class ProjectXBroker:
         self._outcome("modify", order, outcome, venue_order=venue_id)
 
     def _align(self, leg: Approved, there: Order | None = None) -> None:
-        """Move a leg of a bracket that was given by prices to them.
-
-        The venue knows distances only, and lays it that far from the fill. Done once: whoever moves
-        it afterwards means it.
-        """
-        parent = self.book.links.get(leg.parent)
-        if parent is None or leg.order in self._aligned:
-            return
-        venue_id = self.book.venue_id(leg.order)
-        if there is None and venue_id is not None:
-            there = self._mirror.orders.get(venue_id)
-        if there is None or there.status is not OrderStatus.OPEN:
-            return
-        self._aligned.add(leg.order)
-        by_price = parent.approved.stop_loss if leg.role == r.STOP_LOSS else None
-        if leg.role == r.TARGET:
-            by_price = parent.approved.take_profit
-        if by_price is None or there.type is OrderType.TRAILING_STOP:
-            return
-        if leg.role == r.STOP_LOSS and there.stop != by_price:
+        by_price = self._protection.by_price(leg, there)
+        if by_price is not None and leg.role == r.STOP_LOSS:
             self.modify(leg.order, stop=by_price)
-        elif leg.role == r.TARGET and there.limit != by_price:
+        elif by_price is not None:
             self.modify(leg.order, limit=by_price)
 
     # ------------------------------------------------------------ getting flat

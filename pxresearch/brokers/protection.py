@@ -14,12 +14,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pxresearch.brokers.base import Approved
 from pxresearch.brokers.session import EngineSession
 from pxresearch.brokers.venuebook import VenueBook
 from pxresearch.core import records as r
 from pxresearch.gateway.mirror import Mirror
 from pxresearch.gateway.records import Order
-from pxresearch.gateway.wire import OrderStatus
+from pxresearch.gateway.wire import OrderStatus, OrderType
 
 
 class Protection:
@@ -35,6 +36,7 @@ class Protection:
         self, session: EngineSession, mirror: Mirror, book: VenueBook, index: Mapping[str, int]
     ) -> None:
         self._session, self._mirror, self._book, self._index = session, mirror, book, index
+        self._aligned: set[int] = set()
 
     def exposed(self) -> dict[int, int]:
         """Contracts of a position whose stop does not work at the venue, by index.
@@ -79,6 +81,27 @@ class Protection:
             elif wanted.get(number, 0) < order.qty - order.filled:
                 found[order.id] = wanted.get(number, 0)
         return found
+
+    def by_price(self, leg: Approved, there: Order | None) -> int | None:
+        """Price, ticks, that a leg of a bracket given by prices has to be moved to; once.
+
+        The venue knows distances only, and lays it that far from the fill. Whoever moves it
+        afterwards means it.
+        """
+        parent = self._book.links.get(leg.parent)
+        if parent is None or leg.role == r.EXIT or leg.order in self._aligned:
+            return None
+        venue_id = self._book.venue_id(leg.order)
+        if there is None and venue_id is not None:
+            there = self._mirror.orders.get(venue_id)
+        if there is None or there.status is not OrderStatus.OPEN:
+            return None
+        self._aligned.add(leg.order)
+        if there.type is OrderType.TRAILING_STOP:
+            return None
+        entry, stop = parent.approved, leg.role == r.STOP_LOSS
+        wanted, has = (entry.stop_loss, there.stop) if stop else (entry.take_profit, there.limit)
+        return wanted if wanted != has else None
 
     # ------------------------------------------------------------ inside
     def _live(self) -> list[Any]:

@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 
 from pxresearch.block import Block
+from pxresearch.brokers.feeds import Feed
+from pxresearch.brokers.fillmodel import FillModel
 from pxresearch.brokers.paper import ReplayBroker
-from pxresearch.brokers.session import EngineSession, Feed, FillModel
+from pxresearch.brokers.session import EngineSession
 from pxresearch.core import records as r
 from pxresearch.errors import DataError
 from pxresearch.programmes import Programme

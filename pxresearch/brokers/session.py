@@ -9,16 +9,16 @@ I/O: none
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 import numpy as np
 
+from pxresearch.brokers.feeds import Feed, check_bars, check_feeds
+from pxresearch.brokers.fillmodel import FillModel, Latency
 from pxresearch.core import records as r
 from pxresearch.core.replay import drive
 from pxresearch.errors import PxError, StrategyError, UsageError
-from pxresearch.instruments import Contract
 from pxresearch.programmes import Programme
 from pxresearch.sessions import schedule
 from pxresearch.strategy import Strategy, compile_hooks, new_record, takes_account
@@ -27,58 +27,6 @@ from pxresearch.twin import Twin
 
 LOG_ROWS = 1 << 14
 NS = 1_000_000_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Latency:
-    """Delays of feed, order entry and acknowledgement, ns: a number or an array of samples each.
-
-    Samples are used in turn, by order and by fill, so a run repeats exactly.
-    """
-
-    feed: int | Sequence[int] = 0
-    entry: int | Sequence[int] = 0
-    ack: int | Sequence[int] = 0
-
-    def __post_init__(self) -> None:
-        for name in ("feed", "entry", "ack"):
-            values = self.samples(name)
-            if values.size == 0 or values.min() < 0:
-                raise UsageError(f"latency {name} must be one or more times of 0 ns or longer")
-
-    def samples(self, name: str) -> np.ndarray[Any, Any]:
-        """Samples of one delay, int64 ns, shape (n,)."""
-        value = np.atleast_1d(np.asarray(getattr(self, name)))
-        if value.dtype.kind not in "iu":
-            raise UsageError(f"latency {name} must be whole nanoseconds, received {value.dtype}")
-        return np.ascontiguousarray(value, dtype=np.int64)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FillModel:
-    """How orders fill; docs/engine.md section 3."""
-
-    limit_fill: str = "through"
-    stop_trigger: str = "trade"
-    slippage_ticks: int = 0
-    partial_fills: bool = False
-    mark: str = "exit"
-    latency: Latency = field(default_factory=Latency)
-
-    def __post_init__(self) -> None:
-        _one_of("limit_fill", self.limit_fill, r.LIMIT_FILLS)
-        _one_of("stop_trigger", self.stop_trigger, ("trade", "quote"))
-        _one_of("mark", self.mark, ("exit", "last"))
-        if not isinstance(self.slippage_ticks, int) or self.slippage_ticks < 0:
-            raise UsageError(
-                "slippage_ticks must be a whole number of 0 or more, "
-                f"received {self.slippage_ticks!r}"
-            )
-
-
-def _one_of(name: str, value: str, allowed: Sequence[str]) -> None:
-    if value not in allowed:
-        raise UsageError(f"{name} must be one of {', '.join(allowed)}; received {value!r}")
 
 
 class Logs(Mapping[str, np.ndarray[Any, Any]]):
@@ -99,15 +47,6 @@ class Logs(Mapping[str, np.ndarray[Any, Any]]):
 
     def __len__(self) -> int:
         return len(self._parts)
-
-
-@dataclass(frozen=True, slots=True)
-class Feed:
-    """What data a contract of the session has."""
-
-    contract: Contract
-    kinds: tuple[str, ...]
-    bar_spec: str | None = None  # length of the bars, for a contract that has nothing finer
 
 
 class EngineSession:
@@ -145,8 +84,8 @@ class EngineSession:
         at_venue: bool = False,
         keep_bars: bool = False,
     ) -> None:
-        _check_feeds(feeds, fills)
-        _check_bars(feeds, strategy.timeframes)
+        check_feeds(feeds, fills)
+        check_bars(feeds, strategy.timeframes)
         self.strategy, self.feeds, self.programme = strategy, tuple(feeds), programme
         self.engine = np.zeros(1, r.ENGINE)
         self.wires = np.zeros(1, r.WIRES)
@@ -397,56 +336,3 @@ class EngineSession:
 
 def _date(yyyymmdd: int) -> date:
     return date(yyyymmdd // 10000, yyyymmdd // 100 % 100, yyyymmdd % 100)
-
-
-def _check_feeds(feeds: Sequence[Feed], fills: FillModel) -> None:
-    if not 1 <= len(feeds) <= r.MAX_CONTRACTS:
-        raise UsageError(f"a session has 1 to {r.MAX_CONTRACTS} contracts, received {len(feeds)}")
-    codes = [f.contract.code for f in feeds]
-    if len(set(codes)) != len(codes):
-        raise UsageError(f"each contract once, received {', '.join(codes)}")
-    for feed in feeds:
-        if "bars" in feed.kinds and len(feed.kinds) > 1:
-            others = ", ".join(k for k in feed.kinds if k != "bars")
-            raise UsageError(
-                f"{feed.contract.code} has bars beside {others}; "
-                "choose: ticks.only('bars') or ticks.only('quotes', 'trades')"
-            )
-        if fills.limit_fill == "queue" and "quotes" not in feed.kinds:
-            raise UsageError(
-                "limit_fill='queue' needs quotes with sizes; "
-                f"{feed.contract.code} has {', '.join(feed.kinds)}"
-            )
-        if fills.partial_fills and feed.kinds == ("bars",):
-            raise UsageError(
-                f"partial_fills needs quotes or trades; {feed.contract.code} has bars only"
-            )
-
-
-def _check_bars(feeds: Sequence[Feed], timeframes: Sequence[str]) -> None:
-    """Refuse bars that would let one contract, or a finer timeframe, see another's future.
-
-    A bar is worked off at its open, with all its prices.
-    """
-    barred = [f for f in feeds if f.kinds == ("bars",)]
-    if not barred:
-        return
-    if len(barred) < len(feeds):
-        ticks = next(f for f in feeds if f not in barred)
-        raise UsageError(
-            f"{barred[0].contract.code} has bars only and {ticks.contract.code} has "
-            f"{', '.join(ticks.kinds)}: in one run all contracts have ticks, or all have bars"
-        )
-    specs = {f.bar_spec for f in barred if f.bar_spec is not None}
-    if len(specs) > 1:
-        raise UsageError(
-            f"bars of {' and '.join(sorted(specs))} in one run: use one length for all contracts"
-        )
-    for spec in specs:
-        length = parse_timeframe(spec)[1]
-        for text in timeframes:
-            kind, period = parse_timeframe(text)
-            if kind == r.TIME_BARS and (period < length or period % length):
-                raise UsageError(
-                    f"timeframe {text} cannot be made of {spec} bars: use a multiple of {spec}"
-                )

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pxresearch.brokers.session import EngineSession, Feed
+from pxresearch.brokers.feeds import Feed
+from pxresearch.brokers.session import EngineSession
 from pxresearch.core import records as r
 from pxresearch.core.jit import core_stamp
 from pxresearch.errors import JournalError, StrategyError

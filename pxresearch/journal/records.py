@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from pxresearch.brokers.session import FillModel
+from pxresearch.brokers.fillmodel import FillModel
 from pxresearch.errors import JournalError
 from pxresearch.gateway.calllog import HIDDEN, redacted
 from pxresearch.programmes import Programme

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from pxresearch.brokers.session import EngineSession, Feed
+from pxresearch.brokers.feeds import Feed
+from pxresearch.brokers.session import EngineSession
 from pxresearch.clock import NS
 from pxresearch.core import records as r
 from pxresearch.errors import JournalError, StrategyError

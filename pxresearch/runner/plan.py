@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from pxresearch.brokers.session import FillModel
+from pxresearch.brokers.fillmodel import FillModel
 from pxresearch.errors import UsageError
 from pxresearch.gateway.tags import make_tag
 from pxresearch.programmes import Programme
