@@ -169,8 +169,9 @@ def _tell_drift(plan: Plan, view: View, now: int) -> None:
         for alert in watch.drift(now, metric, text):
             view.deliver.send(alert)
     checked = report.days.values()
+    sessions = "session" if len(checked) == 1 else "sessions"
     tell(
-        f"replayed from their recordings: {len(checked)} sessions, "
+        f"replayed from their recordings: {len(checked)} {sessions}, "
         f"{sum(not one.clean for one in checked)} with differences"
     )
 

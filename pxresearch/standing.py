@@ -15,7 +15,8 @@ import msgspec
 from pxresearch.brokers.session import EngineSession
 from pxresearch.core import records as r
 from pxresearch.journal.view import of_engine
-from pxresearch.sessions import CHICAGO, from_ns, trading_day
+from pxresearch.measures import clock_time
+from pxresearch.sessions import trading_day
 
 OFF = "off"
 _LEVELS = {
@@ -74,7 +75,7 @@ def _state(session: EngineSession) -> Iterator[Standing]:
     words = [text for i, text in enumerate(r.BLOCKS) if int(e["blocked"]) >> i & 1]
     yield _flag("session", not words, "; ".join(words))
     pause = int(e["pause_until"])
-    yield _flag("pause after losses", pause <= int(e["now"]), f"until {_clock(pause)}")
+    yield _flag("pause after losses", pause <= int(e["now"]), f"until {clock_time(pause)}")
 
 
 def _flag(rule: str, passes: object, says: str) -> Standing:
@@ -105,8 +106,8 @@ def _markets(session: EngineSession) -> Iterator[Standing]:
         opens = bool(c["in_session"]) and now < until
         left = max(0.0, (until - now) / 1e9)
         yield Standing(
-            rule=f"{code} hours", set_to=_clock(until), left=left, unit="s", passes=opens,
-            says=f"flat from {_clock(flat)}" if opens else "nothing may open now",
+            rule=f"{code} hours", set_to=clock_time(until), left=left, unit="s", passes=opens,
+            says=f"flat from {clock_time(flat)}" if opens else "nothing may open now",
         )  # fmt: skip
         cap = session.programme.product_caps(trading_day(now)).get(feed.contract.instrument.root)
         if cap is not None:
@@ -156,7 +157,3 @@ def _orders(session: EngineSession) -> Iterator[Standing]:
     for rule, name in _SWITCHES:
         on = bool(rules[name])
         yield Standing(rule=rule, set_to="on" if on else OFF, says="each order" if on else "")
-
-
-def _clock(ns: int) -> str:
-    return f"{from_ns(ns).astimezone(CHICAGO):%H:%M:%S} Chicago" if 0 < ns < r.NEVER else "never"

@@ -19,7 +19,7 @@ LAYERS = (
     ("errors", "clock"),
     ("core",),
     ("strategy", "strategy_errors", "hooks", "twin", "twin_rows", "timeframes", "instruments",
-     "sessions", "programmes"),
+     "sessions", "programmes", "measures"),
     ("catalog", "tickdata", "block", "bars", "importers", "validation", "demo", "gateway"),
     ("brokers.base",),
     ("brokers", "simulator", "journal", "accountdir"),

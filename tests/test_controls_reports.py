@@ -187,6 +187,8 @@ def test_a_lost_day_stays_lost_over_a_restart_and_no_longer(tmp_path: Path) -> N
             await stage.show(BID, LONG)
             await stage.show(BID - 900)
             assert (stage.held, stage.working) == (0, [])
+            text = stage.alert("daily loss limit: everything is closed")[1].text
+            assert text.startswith("day P&L -") and text.endswith("limit -2,000.00 USD"), text
         sent = len(stage.truth.orders)
         async with stage.session():
             for _ in range(3):
@@ -194,7 +196,8 @@ def test_a_lost_day_stays_lost_over_a_restart_and_no_longer(tmp_path: Path) -> N
             await stage.pause(2)
             health = stage.health
             assert "daily loss" in health.locked
-            assert health.last_refusal.startswith("DAY_LOCKED")
+            assert health.last_refusal.startswith("DAY_LOCKED (buy ")
+            assert health.last_refusal.endswith(" USD, limit -2,000.00 USD)")
         assert len(stage.truth.orders) == sent
         await stage.pause(8 * 3_600)  # until after 17:00 in Chicago
         async with stage.session():

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from pxresearch import measures
 from pxresearch.brokers.session import EngineSession
 from pxresearch.core import records as r
 from pxresearch.journal.records import Input
@@ -27,7 +28,6 @@ _VALUES = {
     r.COMMAND: ("command", "b", "c", "d"),
 }
 _PRICES = {"bid", "ask", "price", "limit", "stop"}
-_REFUSED_IN_USD = {"DAY_LOCKED", "PROFIT_LOCKED", "ACCOUNT_OVER", "BRACKET_RISK", "ORDER_VALUE"}
 
 
 def when(ns: int) -> str | None:
@@ -192,11 +192,13 @@ def of_log(session: EngineSession, name: str, row: np.void) -> dict[str, Any]:
     values = {"contract": code, "ts": when(int(row["ts"]))}
     if name == "refusals":
         rule = r.REASONS[row["reason"]]
-        number = usd if rule in _REFUSED_IN_USD else int
+        value, limit = int(row["value"]), int(row["limit"])
+        instrument = session.feeds[k].contract.instrument if code else None
         values |= {
             "rule": rule, "side": _side(row["side"]), "kind": r.ORDER_KINDS[row["kind"]],
-            "qty": int(row["qty"]), "value": number(row["value"]), "limit": number(row["limit"]),
-            "count": int(row["count"]),
+            "qty": int(row["qty"]), "value": measures.number(rule, value),
+            "limit": measures.number(rule, limit),
+            "says": measures.phrase(rule, value, limit, instrument), "count": int(row["count"]),
         }  # fmt: skip
     elif name == "fills":
         values |= {
@@ -206,8 +208,10 @@ def of_log(session: EngineSession, name: str, row: np.void) -> dict[str, Any]:
             "role": r.ROLES[row["role"]], "cause": r.CAUSES[row["cause"]],
         }  # fmt: skip
     else:
+        cause, value, limit = r.CAUSES[row["cause"]], int(row["value"]), int(row["limit"])
         values |= {
-            "cause": r.CAUSES[row["cause"]], "value": usd(row["value"]), "limit": usd(row["limit"]),
+            "cause": cause, "value": measures.number(cause, value),
+            "limit": measures.number(cause, limit), "says": measures.phrase(cause, value, limit),
         }  # fmt: skip
     return values
 

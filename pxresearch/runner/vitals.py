@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pxresearch import measures
 from pxresearch.brokers.base import Approved
 from pxresearch.clock import NS
 from pxresearch.core import records as r
@@ -54,12 +55,10 @@ class Vitals:
 
     def _refused(self, row: Mapping[str, Any]) -> None:
         s = self._s
-        side = "buy" if row["side"] > 0 else "sell"
-        text = (
-            f"{side} {row['qty']} {self._code(row['contract'])}: value {row['value']}, limit "
-            f"{row['limit']}"
-        )
         reason, now = str(row["reason"]), s.clock.now()
+        side = "buy" if row["side"] > 0 else "sell"
+        numbers = self._numbers(reason, row)
+        text = f"{side} {row['qty']} {self._code(row['contract'])}" + (numbers and f": {numbers}")
         s.last_refusal = f"{reason} ({text})"
         # A locked day refuses at every bar: the journal has them all, a person needs one of them.
         if now - self._refusals.get(reason, now - _AGAIN) >= _AGAIN:
@@ -70,6 +69,12 @@ class Vitals:
         listings = self._s.listings
         return listings[k].code if 0 <= k < len(listings) else f"contract {k}"
 
+    def _numbers(self, name: str, row: Mapping[str, Any]) -> str:
+        listings, k = self._s.listings, int(row["contract"])
+        contract = listings[k].contract if 0 <= k < len(listings) else None
+        instrument = contract and contract.instrument
+        return measures.phrase(name, int(row["value"]), int(row["limit"]), instrument)
+
     def _of_risk(self, row: Mapping[str, Any]) -> None:
         s = self._s
         cause, k = str(row["cause"]), int(row["contract"])
@@ -78,7 +83,7 @@ class Vitals:
             level = "info" if cause == r.CAUSES[r.DEADLINE] else "critical"
             s.alarms(
                 Topic.FLATTEN, level, f"{cause.replace('_', ' ')}: {where} is closed",
-                f"value {row['value']}, limit {row['limit']}", cause,
+                self._numbers(cause, row), cause,
             )  # fmt: skip
         if s.venue is not None:
             for each in range(len(s.listings)) if k < 0 else (k,):
