@@ -188,7 +188,8 @@ def test_a_lost_day_stays_lost_over_a_restart_and_no_longer(tmp_path: Path) -> N
             await stage.show(BID - 900)
             assert (stage.held, stage.working) == (0, [])
             text = stage.alert("daily loss limit: everything is closed")[1].text
-            assert text.startswith("day P&L -") and text.endswith("limit -2,000.00 USD"), text
+            assert text.startswith("day P&L -")
+            assert text.endswith(" USD, limit -2,000.00 USD")
         sent = len(stage.truth.orders)
         async with stage.session():
             for _ in range(3):
