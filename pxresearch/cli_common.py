@@ -46,6 +46,13 @@ def say_json(value: Mapping[str, Any]) -> None:
     typer.echo(json.dumps(_finite(value), default=str, allow_nan=False))
 
 
+def price(code: str, ticks: int | None) -> str:
+    """A price of a contract; a dash where there is none."""
+    from pxresearch.instruments import contract
+
+    return "-" if ticks is None else contract(code).instrument.price_text(ticks)
+
+
 @contextlib.contextmanager
 def quiet_stdout(active: bool) -> Iterator[None]:
     """While `active`, what other code prints (a strategy, a library) goes to stderr."""

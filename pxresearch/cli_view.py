@@ -11,11 +11,10 @@ import contextlib
 import sys
 from collections import deque
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from pxresearch.cli_common import tell
+from pxresearch.cli_common import price, tell
 
 if TYPE_CHECKING:
     from pxresearch.alerts import Alert
@@ -69,7 +68,9 @@ class View:
         """Show an alert."""
         self._alerts.append(alert)
         if self._live is None:
-            tell(f"{_clock(alert.ts)} {alert.level}: {alert.title}")
+            text = alert.text.partition("\n")[0]
+            said = f"{alert.title} ({text})" if text else alert.title
+            tell(f"{_clock(alert.ts)} {alert.level}: {said}")
 
 
 class _Shown:
@@ -176,8 +177,9 @@ def draw(health: Health, alerts: list[Alert]) -> Any:
 
 def _cells(line: Line) -> list[str]:
     return [
-        line.code, f"{line.position:+d}", _ticks(line.bid), _ticks(line.ask), _usd(line.open_pnl),
-        str(line.protected), "-" if line.feed_age_s is None else f"{line.feed_age_s:.1f} s",
+        line.code, f"{line.position:+d}", price(line.code, line.bid), price(line.code, line.ask),
+        _usd(line.open_pnl), str(line.protected),
+        "-" if line.feed_age_s is None else f"{line.feed_age_s:.1f} s",
     ]  # fmt: skip
 
 
@@ -206,16 +208,14 @@ def bar(left: int, whole: int) -> str:
     return "█" * full + "░" * (_BAR - full)
 
 
-def _ticks(value: int | None) -> str:
-    return "-" if value is None else f"{value:,}"
-
-
 def _usd(micros: int | None) -> str:
     return "?" if micros is None else f"{micros / 1e6:+,.2f}"
 
 
 def _clock(ts: int) -> str:
-    return datetime.fromtimestamp(ts / 1e9, UTC).strftime("%H:%M:%S")
+    from pxresearch.measures import clock_time
+
+    return clock_time(ts)
 
 
 def _span(seconds: float) -> str:

@@ -95,6 +95,18 @@ class Instrument:
         """
         return ticks * self.tick_num / self.tick_den
 
+    def price_text(self, ticks: int) -> str:
+        """A price for people: thousands separated, as many decimals as the tick size has.
+
+        Examples
+        --------
+        >>> instrument("ES").price_text(20002)
+        '5,000.50'
+        """
+        tick = Decimal(self.tick_num) / self.tick_den  # 2^a·5^b below: it ends
+        decimals = max(0, -int(tick.normalize().as_tuple().exponent))
+        return f"{ticks * tick:,.{decimals}f}"
+
     def to_ticks(self, price: float | int | str | Decimal) -> int:
         """Ticks of a price; never rounded.
 

@@ -103,7 +103,7 @@ def _writer(unit: str, instrument: Instrument | None) -> Callable[[int], str]:
     if unit == TIME:
         return clock_time
     if unit == PRICE and instrument is not None:
-        return lambda ticks: f"{instrument.to_price(ticks):,}"
+        return instrument.price_text
     if unit == PRICE:
         return lambda ticks: f"{ticks:,} ticks"
     if unit == USD:

@@ -149,7 +149,7 @@ def test_a_running_session_is_shown_with_its_limits(run, tmp_path):
         out = run("--account", 7)[1]
         found = json.loads(run("--json")[1])["accounts"][0]
     for text in ("account 7 (50KTC)", "running: process", "day P&L -120.50", "today 879.50 of",
-                 "market DOWN", "user up", "Order/place 3", "blocked: a hub is away", "98,001",
+                 "market DOWN", "user up", "Order/place 3", "blocked: a hub is away", "24,500.25",
                  "to the maximum loss -"):  # fmt: skip
         assert text in out, text
     assert "NO NEWS" not in out

@@ -55,6 +55,9 @@ def test_every_tick_survives_price_and_back(root: str, ticks: int):
     assert price == float(exact)
     assert item.to_ticks(exact) == ticks
     assert item.to_ticks(str(exact)) == ticks
+    text = item.price_text(ticks)
+    assert Decimal(text.replace(",", "")) == exact
+    assert len(text.partition(".")[2]) == len(item.price_text(1).partition(".")[2])
 
 
 @pytest.mark.parametrize("root", ALL)
@@ -73,6 +76,9 @@ def test_values_typed_by_hand():
     assert instrument("ZT").tick_value_micros == 7_812_500
     assert instrument("6J").to_ticks("0.0067005") == 13_401
     assert instrument("6J").to_price(13_401) == 0.0067005
+    assert instrument("6J").price_text(13_401) == "0.0067005"
+    assert instrument("MNQ").price_text(96_754) == "24,188.50"
+    assert instrument("YM").price_text(44_012) == "44,012"
     assert [instrument(r).size_tenths for r in ("ES", "MES", "SIL", "MBT", "MET")] == [
         10,
         1,

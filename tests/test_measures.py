@@ -41,7 +41,7 @@ WORDS = {
     "ORDER_SIZE": (1_200, 50, "order 1,200 contracts, maximum 50 contracts"),
     "NO_PRICE": (0, 0, ""),
     "STALE_QUOTE": (6 * 10**9, 5 * 10**9, "quote's age 6.0 s, maximum 5.0 s"),
-    "WRONG_SIDE": (96_789, 96_788, "price 24,197.25, against 24,197.0"),
+    "WRONG_SIDE": (96_789, 96_788, "price 24,197.25, against 24,197.00"),
     "COLLAR": (401, 400, "distance 401 ticks, collar 400 ticks"),
     "SPREAD": (-1, 4, "spread -1 ticks, maximum 4 ticks"),
     "ORDER_VALUE": (
@@ -50,7 +50,7 @@ WORDS = {
         "order value 2,500,000.00 USD, maximum 1,000,000.00 USD",
     ),
     "BRACKET_MISSING": (0, 1, ""),
-    "SELF_TRADE": (96_789, 96_788, "entry 24,197.25, own order at 24,197.0"),
+    "SELF_TRADE": (96_789, 96_788, "entry 24,197.25, own order at 24,197.00"),
     "DUPLICATE": (200_000_000, 500_000_000, "after 0.2 s, window 0.5 s"),
     "REPEATED": (4, 3, "same order 4 times, maximum 3 times"),
     "RATE": (31, 30, "in a minute 31 orders, maximum 30 orders"),
