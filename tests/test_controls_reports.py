@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 import pxresearch as px
@@ -142,6 +143,21 @@ def test_each_breach_is_told_within_five_seconds(tmp_path: Path, seed: int) -> N
     play(tmp_path, script)
     assert len(took) == len(BREACHES)
     assert max(took.values()) <= ALERT_S, took
+
+
+def test_a_fill_that_the_venue_takes_back_is_told(tmp_path: Path) -> None:
+    """With its number and that of its order, to be compared with the platform."""
+
+    async def script(stage: Stage) -> None:
+        async with stage.session():
+            await stage.show(BID, LONG)
+            (fill,) = stage.live.mirror.fills.values()
+            stage.live.broker.saw(msgspec.structs.replace(fill, voided=True))
+            alert = stage.alert("took back fill")[1]
+            assert f"fill {fill.id} of order {fill.order}" in alert.title
+            assert alert.level == "critical"
+
+    play(tmp_path, script)
 
 
 # ------------------------------------------------------------------ K14

@@ -17,6 +17,7 @@ from pxresearch.gateway.outcome import Accepted, Rejected, explain
 from pxresearch.gateway.wire import OrderStatus
 
 ORDER_FILLED, ORDER_CANCELLED, ORDER_ENDED = "OrderFilled", "OrderCancelled", "OrderEnded"
+ALREADY = frozenset({ORDER_FILLED, ORDER_CANCELLED, ORDER_ENDED})
 _ENDS = {
     OrderStatus.FILLED: (ORDER_FILLED, "has filled"),
     OrderStatus.CANCELLED: (ORDER_CANCELLED, "was cancelled already"),

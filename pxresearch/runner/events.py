@@ -94,9 +94,10 @@ class Events:
         if doubt.passed != before:
             s.fold.journal.write(Kind.NOTE, s.timeline.now(), {"passed_over": _plain(event)})
             far = bid if sides[0] is None and bid is not None else ask
-            code = s.listings[k].code
-            text = f"{code}: {far} ticks is far from the last price of {last}: passed over"
-            s.alarms("price", "warning", text, subject=code)
+            code, shown = s.listings[k].code, s.engine.feeds[k].contract.instrument.price_text
+            near = "anything that can be" if last is None else f"the last price of {shown(last)}"
+            text = f"{code}: {shown(far or 0)} is far from {near}"
+            s.alarms("price", "warning", f"{text}: passed over", subject=code)
         return sides
 
     def _time(self, event: Quote | Trade) -> int:

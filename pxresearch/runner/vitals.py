@@ -12,6 +12,7 @@ from pxresearch import measures
 from pxresearch.brokers.base import Approved
 from pxresearch.clock import NS
 from pxresearch.core import records as r
+from pxresearch.gateway.lookup import ALREADY
 from pxresearch.gateway.records import Hub
 from pxresearch.health import Health
 from pxresearch.journal import Kind, SessionEnd
@@ -25,7 +26,14 @@ _ROWS = {
     "accepted": Kind.RESPONSE, "rejected": Kind.RESPONSE, "unknown": Kind.RESPONSE,
     "request": Kind.REQUEST,
 }  # fmt: skip
-_ALARMS = {"ghost": "critical", "voided": "critical", "trouble": "warning"}
+_ALARMS = {
+    "ghost": ("critical", "order {order}, given up as lost, is at the venue: it is cancelled"),
+    "voided": (
+        "critical",
+        "the venue took back fill {fill} of order {order}: see the platform",
+    ),
+    "trouble": ("warning", "{why}"),
+}
 _AGAIN = 1800 * NS
 
 
@@ -117,13 +125,18 @@ class Vitals:
         s.fold.journal.write(row, s.timeline.now(), {"broker": kind, **facts})
         why = str(facts.get("why", ""))
         if kind == "rejected":
-            s.alarms.all(watch.rejected(now, str(facts.get("reason", "not sent")), why))
+            reason = str(facts.get("reason", "not sent"))
+            if (
+                facts.get("what") != "cancel" or reason not in ALREADY
+            ):  # else it came to what it should
+                s.alarms.all(watch.rejected(now, reason, why))
         elif kind in ("flat", "not_flat"):
             text = str(facts.get("trouble") or "")
             code = self._code(int(facts["contract"]))
             s.alarms.all(watch.flattened(now, code, kind == "flat", text))
         elif kind in _ALARMS:
-            s.alarms(kind, _ALARMS[kind], f"{kind}: {why or dict(facts)}"[:300])
+            level, words = _ALARMS[kind]
+            s.alarms(kind, level, words.format_map(facts)[:300])
 
     # ------------------------------------------------------------ looking
     def look(self) -> None:
