@@ -150,8 +150,10 @@ def test_a_halted_market_is_not_flat_and_says_why() -> None:
     assert sides == [OrderSide.BUY]
 
 
-@pytest.mark.parametrize("halted", [False, True])
-def test_a_position_keeps_its_stop_until_the_venue_has_taken_the_close(halted: bool) -> None:
+@pytest.mark.parametrize(("halted", "sold"), [(False, 0), (True, 0), (False, 2), (True, 2)])
+def test_a_position_keeps_its_stop_until_the_venue_has_taken_the_close(
+    halted: bool, sold: int
+) -> None:
     """Whoever dies in between, or however long the market is halted: it is never bare."""
     made = desk()
     bare: list[str] = []
@@ -164,6 +166,8 @@ def test_a_position_keeps_its_stop_until_the_venue_has_taken_the_close(halted: b
 
     async def script(gw: Gateway) -> Flat:
         await gw.buy("MNQ", 3, stop_ticks=40, target_ticks=80)
+        if sold:  # the legs stay as large as they were
+            await gw.sell("MNQ", sold)
         await gw.buy("MNQ", 1, limit=24_900.0)
         made.venue.exchange.halt(MNQ, halted)
         for name in ("cancel", "close_contract"):

@@ -1,8 +1,8 @@
 """Flat, and proven so: cancel what works, close what is open, ask; again until nothing is left.
 
-What can only close a position, its stop above all, is cancelled last, and not before the venue has
-taken the close: whatever ends the process or the connection in between, and as long as a market is
-halted, the position keeps its stop.
+What can only close a position is cancelled last, not before the venue has taken the close, and so
+is each stop on its closing side, whatever its size: whatever ends the process or the connection in
+between, and as long as a market is halted, the position keeps its stop.
 
 Design rule 8. No outcome of a request counts here, only what the venue says when it is asked: a
 cancel or close whose answer was lost is simply seen, or not seen, in the next round. A close closes
@@ -140,7 +140,7 @@ async def _round(
     orders: list[wire.Order], positions: list[wire.Position],
 ) -> None:  # fmt: skip
     held = {row.contract_id: row for row in positions}
-    closing = [order for order in orders if _only_closes(order, held.get(order.contract_id))]
+    closing = [order for order in orders if _protects(order, held.get(order.contract_id))]
     for order in orders:
         if order not in closing:
             _note(seen[order.contract_id], await rest.cancel(account, order.id))
@@ -153,11 +153,15 @@ async def _round(
                     _note(seen[order.contract_id], await rest.cancel(account, order.id))
 
 
-def _only_closes(order: wire.Order, position: wire.Position | None) -> bool:
-    if position is None or order.size - order.fill_volume > position.size:
+def _protects(order: wire.Order, position: wire.Position | None) -> bool:
+    if position is None:
         return False
     long = position.type is wire.PositionType.LONG
-    return order.side is (wire.OrderSide.SELL if long else wire.OrderSide.BUY)
+    if order.side is not (wire.OrderSide.SELL if long else wire.OrderSide.BUY):
+        return False
+    # A stop that is too large is the stop all the same; what it opens, the next round closes.
+    stop = order.type in (wire.OrderType.STOP, wire.OrderType.TRAILING_STOP)
+    return stop or order.size - order.fill_volume <= position.size
 
 
 async def _look(

@@ -1,7 +1,7 @@
 """Events of both hubs, with the account read again by REST wherever some may be missing.
 
-Start-up, every return of a hub, a doubt that does not clear, and the look every five minutes are
-one routine: read accounts, positions, orders and fills, make the mirror equal, tell `Resynced`.
+Start-up, every return of the user hub, a doubt that does not clear, and the look every five minutes
+are one routine: read accounts, positions, orders and fills, make the mirror equal, tell `Resynced`.
 While that runs nothing is delivered; what the hubs send meanwhile waits in their buffer and is
 applied after it, where an event that the snapshot already holds tells nothing new and is passed
 over.
@@ -118,6 +118,7 @@ class Stream:
         self._away: set[Hub] = set()
         self._since = self._clock.now() - round(self._settings.look_back_s * NS)
         self._next_look = self._clock.now()
+        self._read_from = 0  # when the last good reading began
         self._doubts: set[str] = set()
         self._doubt_pause = self._settings.doubt_s
         self._doubt_due: int | None = None
@@ -194,7 +195,10 @@ class Stream:
         return out
 
     def _gap(self, gap: Gap) -> None:
-        """A hub goes: look by REST from time to time. It is back: look before anything else."""
+        """The user hub goes: look by REST from time to time. It is back: look before anything else.
+
+        Unless a reading has begun since: that one holds what the hub did not tell, as at start-up.
+        """
         if gap.until is None:
             self._away.add(gap.hub)
             if gap.hub is Hub.USER:
@@ -202,8 +206,9 @@ class Stream:
                 self._next_look = min(self._next_look, soon)
             return
         self._away.discard(gap.hub)
-        self._blocked = True
-        self._next_look = self._clock.now()
+        if gap.hub is Hub.USER and gap.until >= self._read_from:
+            self._blocked = True
+            self._next_look = self._clock.now()
 
     def _apply(self, event: Update) -> bool:
         record = event.record
@@ -262,7 +267,7 @@ class Stream:
                 learnt += records
         except (GatewayError, DataError) as error:
             return [self._failed(error)]
-        self._failures, self._blocked = 0, False
+        self._failures, self._blocked, self._read_from = 0, False, started
         s, now = self._settings, self._clock.now()
         self._next_look = now + round((s.away_s if self._user_away else s.reconcile_s) * NS)
         self._doubts = self._doubting()
