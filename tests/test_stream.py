@@ -172,6 +172,28 @@ def test_in_calm_times_it_reads_every_five_minutes_and_not_more() -> None:
     run(venue, script)
 
 
+def test_a_hub_that_returned_before_a_reading_asks_for_no_other() -> None:
+    """As at every start, where the hub is there first; and the market hub tells of no account."""
+    venue = Venue(4)
+
+    async def script(stream: Stream) -> None:
+        await calm(stream)
+        reads, now = venue.reads, venue.clock.now()
+        for hub, until_ns in ((Hub.USER, now - 1), (Hub.MARKET, now + 1)):
+            venue.put(Gap(hub=hub, since=now - NS, until=until_ns, reason="connected"))
+            assert [type(e) for e in await stream.get()] == [Gap]
+            assert stream.reconciled
+        venue.put(Notice(ts=0, hub=Hub.USER, kind="end", text=""))
+        assert [type(e) for e in await stream.get()] == [Notice]
+        assert venue.reads == reads
+        venue.put(Gap(hub=Hub.USER, since=now, until=now, reason="reconnected"))
+        assert [type(e) for e in await stream.get()] == [Gap]
+        assert [type(e) for e in await stream.get()] == [Resynced]
+        assert venue.reads > reads
+
+    run(venue, script)
+
+
 def test_an_update_that_tells_nothing_new_is_not_delivered() -> None:
     """No event reaches the strategy twice."""
     venue = Venue(5)
