@@ -47,6 +47,7 @@ class Wires:
         self._readers: dict[Hub, Reader] = {}
         self._since = dict.fromkeys(Hub, clock.now())
         self._attempts = dict.fromkeys(Hub, 0)
+        self._gone: set[Hub] = set()  # of those it was told that they are away
         self._held: deque[tuple[int, Hub, list[bytes]]] = deque()
         self._stopped = False
 
@@ -112,12 +113,14 @@ class Wires:
         rows = [{"protocol": "json", "version": 1}] + [
             {"type": 1, "target": name, "arguments": arguments} for name, arguments in calls
         ]
-        self._gap(hub, self._clock.now(), "connected")
+        if hub in self._gone:  # the first connection of real hubs is no gap either
+            self._gap(hub, self._clock.now(), "reconnected")
         text = "".join(json.dumps(row) + wire.RECORD_END for row in rows)
         link.receive(text, self._clock.now())
 
     def _gap(self, hub: Hub, until: int | None, reason: str) -> None:
         self.inbox.put([Gap(hub=hub, since=self._since[hub], until=until, reason=reason)])
+        (self._gone.add if until is None else self._gone.discard)(hub)
         self._since[hub] = self._clock.now()
 
     def _pull(self, hub: Hub) -> None:

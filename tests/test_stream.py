@@ -172,22 +172,23 @@ def test_in_calm_times_it_reads_every_five_minutes_and_not_more() -> None:
     run(venue, script)
 
 
-def test_a_hub_that_returned_before_a_reading_asks_for_no_other() -> None:
-    """As at every start, where the hub is there first; and the market hub tells of no account."""
+def test_the_return_of_the_market_hub_costs_no_request() -> None:
+    """It tells of no account; the user hub's does, and is read."""
     venue = Venue(4)
 
     async def script(stream: Stream) -> None:
         await calm(stream)
         reads, now = venue.reads, venue.clock.now()
-        for hub, until_ns in ((Hub.USER, now - 1), (Hub.MARKET, now + 1)):
-            venue.put(Gap(hub=hub, since=now - NS, until=until_ns, reason="connected"))
+        for until_ns in (None, now + NS):
+            venue.put(Gap(hub=Hub.MARKET, since=now, until=until_ns, reason="dropped"))
             assert [type(e) for e in await stream.get()] == [Gap]
             assert stream.reconciled
         venue.put(Notice(ts=0, hub=Hub.USER, kind="end", text=""))
         assert [type(e) for e in await stream.get()] == [Notice]
         assert venue.reads == reads
-        venue.put(Gap(hub=Hub.USER, since=now, until=now, reason="reconnected"))
+        venue.put(Gap(hub=Hub.USER, since=now, until=now + NS, reason="reconnected"))
         assert [type(e) for e in await stream.get()] == [Gap]
+        assert not stream.reconciled
         assert [type(e) for e in await stream.get()] == [Resynced]
         assert venue.reads > reads
 

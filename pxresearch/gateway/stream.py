@@ -118,7 +118,6 @@ class Stream:
         self._away: set[Hub] = set()
         self._since = self._clock.now() - round(self._settings.look_back_s * NS)
         self._next_look = self._clock.now()
-        self._read_from = 0  # when the last good reading began
         self._doubts: set[str] = set()
         self._doubt_pause = self._settings.doubt_s
         self._doubt_due: int | None = None
@@ -195,10 +194,7 @@ class Stream:
         return out
 
     def _gap(self, gap: Gap) -> None:
-        """The user hub goes: look by REST from time to time. It is back: look before anything else.
-
-        Unless a reading has begun since: that one holds what the hub did not tell, as at start-up.
-        """
+        """The user hub goes: look by REST now and then. It is back: look before anything else."""
         if gap.until is None:
             self._away.add(gap.hub)
             if gap.hub is Hub.USER:
@@ -206,7 +202,7 @@ class Stream:
                 self._next_look = min(self._next_look, soon)
             return
         self._away.discard(gap.hub)
-        if gap.hub is Hub.USER and gap.until >= self._read_from:
+        if gap.hub is Hub.USER:
             self._blocked = True
             self._next_look = self._clock.now()
 
@@ -267,7 +263,7 @@ class Stream:
                 learnt += records
         except (GatewayError, DataError) as error:
             return [self._failed(error)]
-        self._failures, self._blocked, self._read_from = 0, False, started
+        self._failures, self._blocked = 0, False
         s, now = self._settings, self._clock.now()
         self._next_look = now + round((s.away_s if self._user_away else s.reconcile_s) * NS)
         self._doubts = self._doubting()
