@@ -21,9 +21,9 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Catalog": "catalog",
-    "FillModel": "brokers.session",
+    "FillModel": "brokers.fillmodel",
     "Gateway": "gateway.client",
-    "Latency": "brokers.session",
+    "Latency": "brokers.fillmodel",
     "Programme": "programmes",
     "PxError": "errors",
     "Result": "report",

@@ -77,7 +77,12 @@ def _session(S, k, a, b, c, d):
     return ev.session_value(S, S.contract[k], k, a, b)
 
 
-_EVENTS = {"on_bar": _bar, "on_fill": _fill, "on_session": _session}
+@compiled
+def _gap(S, k, a, b, c, d):
+    return ev.Gap(k, a, b)
+
+
+_EVENTS = {"on_bar": _bar, "on_fill": _fill, "on_session": _session, "on_gap": _gap}
 
 
 def build(name: str, method: Any, record: np.dtype[Any]) -> kept.Code:

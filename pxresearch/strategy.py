@@ -94,8 +94,8 @@ class Strategy:
     """Base of every strategy.
 
     Hooks, each optional, each given the event and, if it takes them, `position`, `orders` and
-    `account` in this order: `on_bar`, `on_quote`, `on_trade`, `on_fill`, `on_session`. A hook
-    returns a signal (`px.buy`, `px.sell`, `px.flatten`, `px.cancel`, `px.hold`), a tuple of
+    `account` in this order: `on_bar`, `on_quote`, `on_trade`, `on_fill`, `on_session`, `on_gap`.
+    A hook returns a signal (`px.buy`, `px.sell`, `px.flatten`, `px.cancel`, `px.hold`), a tuple of
     signals, or nothing.
 
     `bars` names the timeframes of `on_bar`: "30s", "1m", "4h", "1d" (session), "500t" (ticks),

@@ -28,7 +28,8 @@ from pxresearch.core.records import HOOKS
 from pxresearch.errors import StrategyError
 
 _EVENTS = {"on_bar": events.Bar, "on_quote": events.Quote, "on_trade": events.Trade,
-           "on_fill": events.Fill, "on_session": events.Session}  # fmt: skip
+           "on_fill": events.Fill, "on_session": events.Session,
+           "on_gap": events.Gap}  # fmt: skip
 _EXTRAS = {"orders": events.Orders, "account": events.Account}
 
 

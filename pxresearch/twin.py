@@ -171,6 +171,12 @@ class Twin:
 
         return call
 
+    def _on_gap(self, method: Callable[..., Any], count: int) -> Callable[..., Any]:
+        def call(k: int, since: int, until: int, _c: int, _d: int, seen: int) -> Any:
+            return method(ev.Gap(k, since, until), *self._extras(count, k, seen))
+
+        return call
+
     # -------------------------------------------------------------- state as plain data
     def to_record(self, record: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Copy the Python state into a strategy record."""

@@ -51,6 +51,10 @@ class Puppet(px.Strategy):
         """Ask the test."""
         return _SAYS["now"](quote, position, orders)
 
+    def on_gap(self, gap, position, orders):
+        """Ask it likewise."""
+        return _SAYS["gap"](gap, position, orders)
+
 
 _SAYS: dict[str, Says] = {}
 
@@ -144,9 +148,9 @@ class Stage:
         raise AssertionError([alert.title for _, alert in self.told.alerts])
 
     # ------------------------------------------------------------ the strategy and the market
-    def say(self, says: Says) -> None:
-        """What the strategy says from now on."""
-        _SAYS["now"] = says
+    def say(self, says: Says, gap: Says = silent) -> None:
+        """What the strategy says from now on, to quotes and to gaps."""
+        _SAYS["now"], _SAYS["gap"] = says, gap
 
     def quote(self, bid: int, ask: int | None = None) -> None:
         """Move the market; ticks. It is a tick wide where nothing else is said."""

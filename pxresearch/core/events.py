@@ -89,6 +89,18 @@ class Session(NamedTuple):
     flatten_at: int
 
 
+class Gap(NamedTuple):
+    """Quotes and trades of a contract are missing: the feed was away, or nobody was running.
+
+    Of live and paper sessions, and of a replay of their journal. It is told with the first event
+    after it, and before that.
+    """
+
+    contract: int
+    since: int
+    until: int  # when the first event after it was received
+
+
 class Orders(NamedTuple):
     """The strategy's own entry orders of the contract, in flight or working."""
 

@@ -5,7 +5,7 @@ changes come in here, through the same account, bracket and watch as any other f
 named by its id; a fill of no order of ours (traded by hand in the platform) has id 0 and makes one.
 
 Commands only take away: they halt, block, flatten and tighten. The one that gives back (`REARM`)
-lifts the kill switch and nothing else.
+lifts the kill switch and nothing else, and `GAP` only tells.
 
 I/O: none
 """
@@ -15,7 +15,7 @@ from __future__ import annotations
 from pxresearch.core.account import observe
 from pxresearch.core.bounds import rebound
 from pxresearch.core.brackets import fill
-from pxresearch.core.calls import deliver
+from pxresearch.core.calls import deliver, hook
 from pxresearch.core.jit import compiled
 from pxresearch.core.logs import log_risk
 from pxresearch.core.orders import end_order, new_order
@@ -26,12 +26,14 @@ from pxresearch.core.records import (
     DAILY_LOSS_LIMIT,
     ENTRY,
     FLATTEN_NOW,
+    GAP,
     HALT,
     LOWEST,
     MARKET,
     NEVER,
     NO_CAUSE,
     NUMBER_FROM,
+    ON_GAP,
     ORDER_QTY,
     OVERFILLED,
     REARM,
@@ -187,7 +189,8 @@ def command(S, X, k, ts, what, b, c, d):
 
     HALT, b the cause; REARM; BLOCK, b the bits; FLATTEN_NOW, k or -1 for all, b the cause;
     TIGHTEN, b which, c its value; ACCOUNT_IS, b balance, c the day's first, d the maximum loss
-    level, micro-dollars; NUMBER_FROM, b the last order number that may have been used.
+    level, micro-dollars; NUMBER_FROM, b the last order number that may have been used; GAP, b
+    since when market data of k is missing, c until when: for the strategy to know.
     """
     ts = _reach(S, X, ts)
     if what == HALT:
@@ -211,4 +214,6 @@ def command(S, X, k, ts, what, b, c, d):
         _account_is(S, b, c, d)
     elif what == NUMBER_FROM:
         S.orders_made = max(S.orders_made, b)
+    elif what == GAP:
+        hook(S, X, ON_GAP, X.on_gap, k, b, c, 0, 0, ts)
     _settle(S, X, ts)

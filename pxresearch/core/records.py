@@ -42,8 +42,8 @@ INPUTS = (
     "venue_end", "venue_change", "command",
 )  # fmt: skip
 
-HALT, REARM, BLOCK, FLATTEN_NOW, TIGHTEN, ACCOUNT_IS, NUMBER_FROM = range(7)  # commands
-COMMANDS = ("halt", "rearm", "block", "flatten", "tighten", "account_is", "number_from")
+HALT, REARM, BLOCK, FLATTEN_NOW, TIGHTEN, ACCOUNT_IS, NUMBER_FROM, GAP = range(8)  # commands
+COMMANDS = ("halt", "rearm", "block", "flatten", "tighten", "account_is", "number_from", "gap")
 DAILY_LOSS_LIMIT, ORDER_QTY, SIZE_TENTHS = range(3)  # what a command can tighten
 TIGHTENED = ("daily_loss_limit", "max_order_qty", "max_size")
 # Why nothing that adds exposure passes: bits of the engine's `blocked`
@@ -82,8 +82,8 @@ TIME_BARS, TICK_BARS, VOLUME_BARS, RANGE_BARS, SESSION_BARS = 0, 1, 2, 3, 4
 BEFORE_OPEN, OPEN_BEFORE_PAUSE, PAUSED, OPEN, CLOSED = range(5)
 
 # Which hook was called
-ON_BAR, ON_QUOTE, ON_TRADE, ON_FILL, ON_SESSION = range(5)
-HOOKS = ("on_bar", "on_quote", "on_trade", "on_fill", "on_session")
+ON_BAR, ON_QUOTE, ON_TRADE, ON_FILL, ON_SESSION, ON_GAP = range(6)
+HOOKS = ("on_bar", "on_quote", "on_trade", "on_fill", "on_session", "on_gap")
 
 # Why an order ended, a flatten began, or a risk event was written.
 NO_CAUSE = 0
@@ -322,7 +322,7 @@ LOG_MARGIN = 1024  # rows kept free, more than one event can write
 WIRES = record(
     ("engine", "i8"), ("strategy", "i8"),
     ("on_bar", "i8"), ("on_quote", "i8"), ("on_trade", "i8"), ("on_fill", "i8"),
-    ("on_session", "i8"),
+    ("on_session", "i8"), ("on_gap", "i8"),
     ("days", "i8"), ("days_n", "i8"), ("sessions", "i8"), ("costs", "i8"),
     ("news", "i8"), ("news_n", "i8"),
     ("feed", "i8"), ("feed_n", "i8"), ("entry", "i8"), ("entry_n", "i8"), ("ack", "i8"),

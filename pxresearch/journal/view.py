@@ -46,11 +46,13 @@ def of_input(session: EngineSession, told: Input) -> dict[str, Any]:
     values: dict[str, Any] = dict(zip(names, (told.a, told.b, told.c, told.d), strict=False))
     if told.what == r.COMMAND:
         values["command"] = r.COMMANDS[told.a]
+        if told.a == r.GAP:
+            values = {"command": "gap", "since": when(told.b), "until": when(told.c)}
     if told.what == r.VENUE_END:
         values["status"] = r.STATUS_NAMES[told.b]
     for name in _PRICES & values.keys():
         values[name] = _price(session, told.k, values[name])
-    one = told.what not in (r.CLOCK, r.COMMAND) or values.get("command") == "flatten"
+    one = told.what not in (r.CLOCK, r.COMMAND) or values.get("command") in ("flatten", "gap")
     feed = session.feeds[told.k].contract.code if one and told.k >= 0 else None
     return {
         "what": r.INPUTS[told.what], "contract": feed, "ts": when(told.ts), **values,

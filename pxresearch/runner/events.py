@@ -16,6 +16,7 @@ from pxresearch.core import records as r
 from pxresearch.gateway.records import (
     Event,
     Gap,
+    Hub,
     Notice,
     Quote,
     Resynced,
@@ -37,6 +38,10 @@ class Events:
     def __init__(self, session: Session, house: House) -> None:
         self._s, self._house = session, house
         self._doubts = [Doubt() for _ in session.listings]
+        self._away = False
+        self._missing = [0 for _ in session.listings]  # since when, ns UTC; 0: nothing is
+        if session.start.resumed or session.start.carried:
+            self._miss(int(session.engine.engine["now"][0]))  # nobody has looked since
 
     async def run(self, roll: Callable[[int], None]) -> None:
         """Take events in until the stream has stopped; `roll` begins another trading day."""
@@ -66,6 +71,8 @@ class Events:
         ts = self._time(quote)
         if ts >= s.day_end:
             roll(ts)
+        if self._missing[k]:
+            self._seen(k, ts, quote.received)
         s.received[k] = quote.received
         bid = r.NO_BID if sides[0] is None else sides[0]
         ask = r.NO_ASK if sides[1] is None else sides[1]
@@ -80,6 +87,8 @@ class Events:
         ts = self._time(trade)
         if ts >= s.day_end:
             roll(ts)
+        if self._missing[k]:
+            self._seen(k, ts, trade.received)
         s.received[k] = trade.received
         s.day.counts["events"] += 1
         s.fold.market(r.TRADES, k, ts, trade.price, trade.size, trade.side, 0, trade.received)
@@ -112,6 +121,16 @@ class Events:
             s.alarms("clock", "warning", f"{text}: its receipt counts", subject=code)
         return ts
 
+    def _miss(self, since: int) -> None:
+        """Market data is missing from now on; a strategy that wants to know is told at its end."""
+        if hasattr(self._s.plan.strategy, "on_gap"):
+            self._missing = [min(since, one or since) for one in self._missing]
+
+    def _seen(self, k: int, ts: int, received: int) -> None:
+        """The first event of a contract after a gap, before it is told."""
+        since, self._missing[k] = self._missing[k], 0
+        self._s.fold.tell(Input(r.COMMAND, k, ts, r.GAP, since, received), received)
+
     # ------------------------------------------------------------ the account and the connection
     def _other(self, event: Event) -> None:
         s, now = self._s, self._s.timeline.now()
@@ -128,6 +147,10 @@ class Events:
             s.alarms(event.kind, "warning", event.text)
         if isinstance(event, Gap):
             self._house.gate(now)
+            if event.hub is Hub.MARKET:
+                if not self._away:  # else it was noted when the hub went
+                    self._miss(event.since)
+                self._away = event.until is None
 
     def _resynced(self, event: Resynced) -> None:
         """The account was read: what is new goes to the engine before anything else does."""
