@@ -59,3 +59,10 @@ class CrashProbe(px.Strategy):
         if what == 2:
             return px.sell(qty, stop_ticks=self.stop_ticks, target_ticks=self.target_ticks)
         return px.buy(qty, stop_ticks=self.stop_ticks)
+
+    def on_gap(self, gap, position):
+        """The dice lands elsewhere; what is held may go."""
+        self.roll = (self.roll + gap.until - gap.since) % 2147483648
+        if position != 0 and self.roll % 2 == 0:
+            return px.flatten()
+        return px.hold()
