@@ -8,7 +8,9 @@ from typing import Any
 
 import pxresearch as px
 from pxresearch.gateway import wire
+from pxresearch.gateway.tags import ENTRY, make_tag
 from tests.broker_kit import BID, LiveRig, rig_of
+from tests.exchange_kit import MNQ
 from tests.venue_kit import ACCOUNT
 
 
@@ -80,5 +82,54 @@ def test_a_reversal_is_covered_by_its_own_stop() -> None:
         assert rig.holding().positions == (-1,)
         assert rig.broker.exposed() == {}
         assert set(rig.broker.surplus().values()) == {1}  # laid for the whole order: to be trimmed
+
+    play(scene)
+
+
+def leg_of_before(rig: LiveRig, side: wire.OrderSide, stop: bool = False) -> int:
+    """A leg of an entry of ours that the engine has long forgotten; far from the market."""
+    number = 90 + len(rig.room.truth.orders)
+    down = (side is wire.OrderSide.BUY) is not stop
+    price = float((BID - 400 if down else BID + 400) / 4)
+    order = {
+        "accountId": ACCOUNT, "contractId": MNQ, "side": int(side), "size": 2,
+        "type": int(wire.OrderType.STOP if stop else wire.OrderType.LIMIT),
+        "customTag": make_tag("Script", "r1", number, ENTRY) + ("-SL" if stop else "-TP"),
+        "stopPrice" if stop else "limitPrice": price,
+    }  # fmt: skip
+    return rig.room.post("Order/place", order)["orderId"]
+
+
+def test_a_forgotten_leg_beside_a_covered_position_is_to_go() -> None:
+    """Its own legs cover it: the other could only turn it round."""
+
+    async def scene(rig: LiveRig) -> None:
+        before = leg_of_before(rig, wire.OrderSide.BUY)
+        await rig.quote(BID)
+        assert rig.broker.surplus() == {before: 0}
+        await rig.quote(
+            BID, px.sell(1, limit=(BID + 80) / 4)
+        )  # an entry that works changes nothing
+        await rig.quote(BID)
+        assert rig.broker.surplus() == {before: 0}
+        await rig.quote(BID, px.sell(1, stop_ticks=8, target_ticks=20))
+        await rig.quote(BID)
+        assert rig.holding().positions == (-1,)
+        assert rig.broker.surplus() == {before: 0}
+
+    play(scene)
+
+
+def test_a_forgotten_leg_that_may_protect_is_left() -> None:
+    """A position without legs of its own keeps what closes it, and only that."""
+
+    async def scene(rig: LiveRig) -> None:
+        stop = leg_of_before(rig, wire.OrderSide.BUY, stop=True)
+        other = leg_of_before(rig, wire.OrderSide.SELL, stop=True)
+        await rig.quote(BID, px.sell(2))
+        await rig.quote(BID)
+        assert rig.holding().positions == (-2,)
+        assert rig.broker.surplus() == {other: 0}
+        assert stop not in rig.broker.surplus()
 
     play(scene)

@@ -63,20 +63,21 @@ class Protection:
     def surplus(self) -> dict[int, int]:
         """Legs that could do more than the position allows: the contracts each should have.
 
-        By the venue's number; 0 is to be cancelled. A leg whose entry has not filled is none, and
-        neither is one that protects a position which this session does not know.
+        By the venue's number; 0 is to be cancelled. A leg whose entry has not filled is none.
         """
-        live = self._live()
-        wanted = {int(o["id"]): int(o["qty"]) - int(o["filled"]) for o in live}
-        busy = {int(o["contract"]) for o in live}
+        wanted = {int(o["id"]): int(o["qty"]) - int(o["filled"]) for o in self._live()}
         found: dict[int, int] = {}
         for order in self._mirror.working:
             k = self._index.get(order.contract_id)
-            if k is None or not self._book.is_leg(order) or order.status is OrderStatus.SUSPENDED:
+            if (
+                k is None
+                or self._book.role_of(order) is None
+                or order.status is OrderStatus.SUSPENDED
+            ):
                 continue
             number = self._book.number(order.id)
             if number is None:
-                if k not in busy and self._position(k) == 0:
+                if not self._protects(k, order):
                     found[order.id] = 0
             elif wanted.get(number, 0) < order.qty - order.filled:
                 found[order.id] = wanted.get(number, 0)
@@ -104,6 +105,21 @@ class Protection:
         return wanted if wanted != has else None
 
     # ------------------------------------------------------------ inside
+    def _protects(self, k: int, leg: Order) -> bool:
+        """Whether a leg that the engine does not have may be one that its position needs.
+
+        Of an entry whose fill is still to be told, or beyond what the engine's own legs cover.
+        """
+        entry, role = self._book.entry_of(leg), self._book.role_of(leg)
+        covered = 0
+        for o in self._live():
+            if int(o["id"]) == entry:
+                return True
+            if int(o["contract"]) == k and int(o["role"]) == role:
+                covered += int(o["qty"]) - int(o["filled"])
+        position = self._position(k)
+        return leg.side * position < 0 and covered < abs(position)
+
     def _live(self) -> list[Any]:
         engine = self._session.engine[0]
         return [engine["order"][int(i)] for i in engine["live"][: int(engine["live_n"])]]
@@ -123,4 +139,8 @@ class Protection:
         )
 
     def _ended(self, order: Order, opened: int) -> bool:
-        return order.done and self._book.is_stop(order) and (order.updated or 0) >= opened
+        return (
+            order.done
+            and self._book.role_of(order) == r.STOP_LOSS
+            and (order.updated or 0) >= opened
+        )

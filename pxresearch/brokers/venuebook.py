@@ -126,15 +126,17 @@ class VenueBook:
         """Whether an order of the venue is one of this session's."""
         return self._ours(order) is not None or self._of_us(order)
 
-    def is_leg(self, order: Order) -> bool:
-        """Whether an order of the venue is a leg of a bracket of ours."""
+    def role_of(self, order: Order) -> int | None:
+        """What an order of the venue is in a bracket of ours: stop, target; None neither."""
         tag = tags.read_tag(order.tag)
-        return self._of_us(order) and tag is not None and tag.leg in _LEGS.values()
+        if tag is None or not self._of_us(order):
+            return None
+        return next((role for role, leg in _LEGS.items() if leg == tag.leg), None)
 
-    def is_stop(self, order: Order) -> bool:
-        """Whether it is the stop of one."""
-        tag = tags.read_tag(order.tag)
-        return self._of_us(order) and tag is not None and tag.leg == tags.STOP
+    def entry_of(self, leg: Order) -> int:
+        """The engine's number of the entry that a leg is tagged with; 0 without one."""
+        tag = tags.read_tag(leg.tag)
+        return 0 if tag is None else tag.intent
 
     # ------------------------------------------------------------ the venue's side
     def order(self, order: Order) -> list[Input]:
