@@ -47,11 +47,15 @@ def pxresearch(*words: str, output: Any = subprocess.PIPE) -> subprocess.Popen[b
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A simulator of one contract, a quote every second of its time."""
-    tape = make_tape(
-        tmp_path_factory.mktemp("tape"), days=DAY, codes=("MNQZ26",), quiet_s=1.0, busy_s=1.0
-    )
+def tape(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A day of one contract, a quote every second."""
+    folder = tmp_path_factory.mktemp("tape")
+    return make_tape(folder, days=DAY, codes=("MNQZ26",), quiet_s=1.0, busy_s=1.0)
+
+
+@pytest.fixture
+def url(tape: Path) -> Iterator[str]:
+    """A simulator that plays it; each seed's account begins with its whole loss limit."""
     process = pxresearch(
         "simulator", "--port", "0", "--market", "catalog", "--catalog", str(tape), "--clock",
         "data", "--speed", str(SPEED), "--contract", "MNQZ26", "--from", str(DAY[0]), "--to",
