@@ -96,7 +96,7 @@ class Strategy:
     Hooks, each optional, each given the event and, if it takes them, `position`, `orders` and
     `account` in this order: `on_bar`, `on_quote`, `on_trade`, `on_fill`, `on_session`, `on_gap`.
     A hook returns a signal (`px.buy`, `px.sell`, `px.flatten`, `px.cancel`, `px.hold`), a tuple of
-    signals, or nothing.
+    signals, or nothing. `on_gap` is of live and paper sessions: the market was not seen for a time.
 
     `bars` names the timeframes of `on_bar`: "30s", "1m", "4h", "1d" (session), "500t" (ticks),
     "1000v" (volume), "8r" (range in ticks), or a tuple of up to four.

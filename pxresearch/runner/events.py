@@ -39,9 +39,12 @@ class Events:
         self._s, self._house = session, house
         self._doubts = [Doubt() for _ in session.listings]
         self._away = False
+        self._tells = hasattr(session.plan.strategy, "on_gap")
         self._missing = [0 for _ in session.listings]  # since when, ns UTC; 0: nothing is
-        if session.start.resumed or session.start.carried:
-            self._miss(int(session.engine.engine["now"][0]))  # nobody has looked since
+        if self._tells and (session.start.resumed or session.start.carried):
+            # The last run may have been blind before it ended: what counts is what it saw last.
+            seen = session.engine.engine["contract"][0]["event_ts"]
+            self._missing = [int(seen[k]) for k in range(len(session.listings))]
 
     async def run(self, roll: Callable[[int], None]) -> None:
         """Take events in until the stream has stopped; `roll` begins another trading day."""
@@ -123,7 +126,7 @@ class Events:
 
     def _miss(self, since: int) -> None:
         """Market data is missing from now on; a strategy that wants to know is told at its end."""
-        if hasattr(self._s.plan.strategy, "on_gap"):
+        if self._tells:
             self._missing = [min(since, one or since) for one in self._missing]
 
     def _seen(self, k: int, ts: int, received: int) -> None:
