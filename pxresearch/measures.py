@@ -53,6 +53,11 @@ _SCALES = {USD: r.MICROS, SECONDS: 10**9, MINIS: 10}
 _A_TIME = 10**15  # ns: a value above is an instant, a news window's cap is far below
 
 
+def blocks(mask: int) -> list[str]:
+    """Why nothing opens, in words, by the bits of the engine's `blocked`."""
+    return [text for bit, text in enumerate(r.BLOCKS) if mask >> bit & 1]
+
+
 def clock_time(ns: int) -> str:
     """Time of day in Chicago; "never" for an instant that does not come."""
     return f"{from_ns(ns).astimezone(CHICAGO):%H:%M:%S} Chicago" if 0 < ns < r.NEVER else "never"
@@ -86,7 +91,7 @@ def phrase(name: str, value: int, limit: int, instrument: Instrument | None = No
         Such as ``day P&L -1,000.25 USD, limit -1,000.00 USD``; empty where there is no number.
     """
     if name == "BLOCKED":
-        return "; ".join(text for bit, text in enumerate(r.BLOCKS) if value >> bit & 1)
+        return "; ".join(blocks(value))
     if name == r.CAUSES[r.DEADLINE]:
         return f"position {value:+d}, flat by {clock_time(limit)}"
     if name not in _MEASURES:

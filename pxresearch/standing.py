@@ -15,7 +15,7 @@ import msgspec
 from pxresearch.brokers.session import EngineSession
 from pxresearch.core import records as r
 from pxresearch.journal.view import of_engine
-from pxresearch.measures import clock_time
+from pxresearch.measures import blocks, clock_time
 from pxresearch.sessions import trading_day
 
 OFF = "off"
@@ -72,7 +72,7 @@ def _state(session: EngineSession) -> Iterator[Standing]:
     yield _flag("account", not e["over"], "the maximum loss limit was touched: it is over")
     locked = "locked until the next trading day"
     yield _flag("trading day", not (e["locked"] or e["profit_locked"]), locked)
-    words = [text for i, text in enumerate(r.BLOCKS) if int(e["blocked"]) >> i & 1]
+    words = blocks(int(e["blocked"]))
     yield _flag("session", not words, "; ".join(words))
     pause = int(e["pause_until"])
     yield _flag("pause after losses", pause <= int(e["now"]), f"until {clock_time(pause)}")

@@ -21,12 +21,22 @@ _QUOTED = ("bid", "ask", "bid_size", "ask_size")
 _VALUES = {
     r.QUOTES: _QUOTED,
     r.TRADES: ("price", "size", "side"),
-    r.VENUE_FILL: ("order", "qty", "price", "side"),
+    r.VENUE_FILL: ("order", "qty", "price", "fill"),
     r.VENUE_ACK: ("order",),
     r.VENUE_END: ("order", "status"),
     r.VENUE_CHANGE: ("order", "qty", "limit", "stop"),
-    r.COMMAND: ("command", "b", "c", "d"),
+    r.COMMAND: ("command",),
 }
+_COMMANDS = {
+    r.HALT: ("cause",),
+    r.BLOCK: ("blocked",),
+    r.FLATTEN_NOW: ("cause",),
+    r.TIGHTEN: ("rule", "limit"),
+    r.ACCOUNT_IS: ("balance", "day_start", "max_loss_level"),
+    r.NUMBER_FROM: ("last_number",),
+    r.GAP: ("since", "until"),
+}
+_OF_A_CONTRACT = (r.FLATTEN_NOW, r.GAP)
 _PRICES = {"bid", "ask", "price", "limit", "stop"}
 
 
@@ -45,19 +55,37 @@ def of_input(session: EngineSession, told: Input) -> dict[str, Any]:
     names = _VALUES.get(told.what, ())
     values: dict[str, Any] = dict(zip(names, (told.a, told.b, told.c, told.d), strict=False))
     if told.what == r.COMMAND:
-        values["command"] = r.COMMANDS[told.a]
-        if told.a == r.GAP:
-            values = {"command": "gap", "since": when(told.b), "until": when(told.c)}
-    if told.what == r.VENUE_END:
+        values = _command(told)
+    elif told.what == r.VENUE_FILL:  # a sale has a negative number
+        values |= {"fill": abs(told.d), "side": _side(r.BUY if told.d > 0 else r.SELL)}
+    elif told.what == r.VENUE_END:
         values["status"] = r.STATUS_NAMES[told.b]
-    for name in _PRICES & values.keys():
+    for name in _PRICES & set(names):
         values[name] = _price(session, told.k, values[name])
-    one = told.what not in (r.CLOCK, r.COMMAND) or values.get("command") in ("flatten", "gap")
+    one = told.a in _OF_A_CONTRACT if told.what == r.COMMAND else told.what != r.CLOCK
     feed = session.feeds[told.k].contract.code if one and told.k >= 0 else None
     return {
         "what": r.INPUTS[told.what], "contract": feed, "ts": when(told.ts), **values,
         "received": when(told.received),
     }  # fmt: skip
+
+
+def _command(told: Input) -> dict[str, Any]:
+    """A command, each of its values by its name and in its unit."""
+    names = _COMMANDS.get(told.a, ())
+    values: dict[str, Any] = dict(zip(names, (told.b, told.c, told.d), strict=False))
+    if "cause" in values:
+        values["cause"] = r.CAUSES[told.b]
+    elif told.a == r.BLOCK:
+        values["blocked"] = measures.blocks(told.b)
+    elif told.a == r.TIGHTEN:
+        divisor = {r.DAILY_LOSS_LIMIT: r.MICROS, r.SIZE_TENTHS: 10}.get(told.b, 1)
+        values = {"rule": r.TIGHTENED[told.b], "limit": told.c / divisor}
+    elif told.a == r.ACCOUNT_IS:
+        values = {name: usd(value) for name, value in values.items()}
+    elif told.a == r.GAP:
+        values = {name: when(value) for name, value in values.items()}
+    return {"command": r.COMMANDS[told.a], **values}
 
 
 def of_engine(session: EngineSession) -> dict[str, Any]:
@@ -118,7 +146,7 @@ def _account(session: EngineSession) -> dict[str, Any]:
         "loss_streak": int(e["loss_streak"]), "halted": bool(e["halted"]),
         "day_locked": bool(e["locked"]), "profit_locked": bool(e["profit_locked"]),
         "over": bool(e["over"]), "pause_until": when(int(e["pause_until"])),
-        "blocked": [text for i, text in enumerate(r.BLOCKS) if int(e["blocked"]) >> i & 1],
+        "blocked": measures.blocks(int(e["blocked"])),
     }  # fmt: skip
 
 
