@@ -86,9 +86,8 @@ def test_a_reversal_is_covered_by_its_own_stop() -> None:
     play(scene)
 
 
-def leg_of_before(rig: LiveRig, side: wire.OrderSide, stop: bool = False) -> int:
-    """A leg of an entry of ours that the engine has long forgotten; far from the market."""
-    number = 90 + len(rig.room.truth.orders)
+def leg_of(rig: LiveRig, number: int, side: wire.OrderSide, stop: bool = False) -> int:
+    """A leg at the venue, far from the market, of an entry by its number in the engine."""
     down = (side is wire.OrderSide.BUY) is not stop
     price = float((BID - 400 if down else BID + 400) / 4)
     order = {
@@ -100,16 +99,17 @@ def leg_of_before(rig: LiveRig, side: wire.OrderSide, stop: bool = False) -> int
     return rig.room.post("Order/place", order)["orderId"]
 
 
+BEFORE = 90  # an entry that the engine has long forgotten
+
+
 def test_a_forgotten_leg_beside_a_covered_position_is_to_go() -> None:
     """Its own legs cover it: the other could only turn it round."""
 
     async def scene(rig: LiveRig) -> None:
-        before = leg_of_before(rig, wire.OrderSide.BUY)
+        before = leg_of(rig, BEFORE, wire.OrderSide.BUY)
         await rig.quote(BID)
         assert rig.broker.surplus() == {before: 0}
-        await rig.quote(
-            BID, px.sell(1, limit=(BID + 80) / 4)
-        )  # an entry that works changes nothing
+        await rig.quote(BID, px.sell(1, limit=(BID + 80) / 4))  # another one changes nothing
         await rig.quote(BID)
         assert rig.broker.surplus() == {before: 0}
         await rig.quote(BID, px.sell(1, stop_ticks=8, target_ticks=20))
@@ -124,12 +124,26 @@ def test_a_forgotten_leg_that_may_protect_is_left() -> None:
     """A position without legs of its own keeps what closes it, and only that."""
 
     async def scene(rig: LiveRig) -> None:
-        stop = leg_of_before(rig, wire.OrderSide.BUY, stop=True)
-        other = leg_of_before(rig, wire.OrderSide.SELL, stop=True)
+        stop = leg_of(rig, BEFORE, wire.OrderSide.BUY, stop=True)
+        other = leg_of(rig, BEFORE + 1, wire.OrderSide.SELL, stop=True)
         await rig.quote(BID, px.sell(2))
         await rig.quote(BID)
         assert rig.holding().positions == (-2,)
         assert rig.broker.surplus() == {other: 0}
         assert stop not in rig.broker.surplus()
+
+    play(scene)
+
+
+def test_a_leg_whose_entry_still_works_is_left() -> None:
+    """The venue has told of the leg before the fill that made it."""
+
+    async def scene(rig: LiveRig) -> None:
+        await rig.quote(BID, px.sell(2, limit=(BID + 80) / 4))
+        (entry,) = rig.holding().working
+        leg_of(rig, entry, wire.OrderSide.BUY, stop=True)
+        await rig.quote(BID)
+        assert rig.holding().working == (entry,)
+        assert rig.broker.surplus() == {}
 
     play(scene)
